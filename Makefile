@@ -1,0 +1,76 @@
+# `make` lists the targets. Nothing here needs Docker, Kubernetes or root.
+SHELL := bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+DATA ?= .nightshift
+VENV := .venv
+SCANNER_VENV := .venv-scanner
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+export PYTHONPATH := $(CURDIR)/include
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: setup demo up down status test lint docs lock clean bench-night
+setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
+
+UV := $(VENV)/bin/uv
+
+$(UV):
+	@echo "making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+$(VENV)/.done: requirements.txt requirements-dev.txt | $(UV)
+	@echo "installing requirements (compiled, so that tasks start fast) ..."
+	@$(UV) pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.txt
+	@$(BIN)/python -m compileall -q include dags
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.done
+	@$(UV) pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+$(SCANNER_VENV)/.done: scanner/requirements.txt | $(UV)
+	@echo "installing scanners ..."
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(SCANNER_VENV)
+	@$(UV) pip install --quiet --compile-bytecode --require-hashes --python $(SCANNER_VENV)/bin/python -r scanner/requirements.txt
+	@touch $@
+
+demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours
+	@$(BIN)/python -m nightshift demo --data $(DATA) $(if $(ONCE),--once) $(if $(REPOSITORIES),--repositories $(REPOSITORIES))
+
+up: setup ## start the trial stack: PostgreSQL, a local cluster, Airflow
+	@$(BIN)/python -m nightshift up --data $(DATA)
+
+down: setup ## stop it; nothing is left running
+	@$(BIN)/python -m nightshift down --data $(DATA)
+
+status: setup ## say what runs, where, and how to log in
+	@$(BIN)/python -m nightshift status --data $(DATA)
+
+test: setup $(VENV)/.dev ## run the tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy include/nightshift dags tests bench
+	@$(BIN)/lint-imports --no-cache
+
+bench-night: setup ## 200 synthetic scans through the full Dag, against the ideal (N=200)
+	@$(BIN)/python -m bench.night --data $(DATA)-bench --scans $(or $(N),200)
+
+docs: setup ## write the generated reference pages anew
+	@$(BIN)/python -m nightshift docs
+
+lock: $(UV) ## pin requirements*.in again
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 scanner/requirements.in -o scanner/requirements.txt
+
+clean: ## remove environments and data (run `make down` first)
+	rm -rf $(VENV) $(SCANNER_VENV) $(DATA) $(DATA)-bench

@@ -1,0 +1,1 @@
+"""Reviewed files (repositories, scanners, batch files), checked against their JSON Schemas."""

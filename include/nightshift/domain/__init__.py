@@ -1,0 +1,1 @@
+"""The pure core: immutable values and functions of them. No I/O, no clock, no third-party code."""

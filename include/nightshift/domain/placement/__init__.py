@@ -1,0 +1,1 @@
+"""Which node should run what, and why. numpy and scipy are allowed here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Argument vectors for git, and reading what it prints."""

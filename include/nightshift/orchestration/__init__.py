@@ -1,0 +1,1 @@
+"""The Airflow edge: keyword arguments for KubernetesPodOperator, task callables, params."""

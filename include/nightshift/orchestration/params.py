@@ -1,0 +1,73 @@
+"""The form of a manual run. Scheduled runs take the defaults: everything that changed."""
+
+from pathlib import Path
+
+from airflow.sdk import Param
+
+from nightshift.domain.placement.names import StrategyName
+from nightshift.settings import Settings
+
+SCANNERS = Path(__file__).parents[1] / "scanners"
+
+
+def nightly_params(settings: Settings) -> dict[str, Param]:
+    """Build the params of ``nightly_scan``; Airflow checks them and answers 400 to a bad run."""
+    names = {"type": "string", "maxLength": 200}
+    return {
+        "accounts": Param(
+            [],
+            type="array",
+            items=names,
+            title="Accounts",
+            description="Only these accounts, one a line. Empty: all.",
+        ),
+        "repositories": Param(
+            [],
+            type="array",
+            items=names,
+            title="Repositories",
+            description="Only these, as account/name, one a line. Empty: all.",
+        ),
+        "scanners": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": list_scanners()},
+            examples=list_scanners(),
+            title="Scanners",
+            description="Only these. Empty: those that each repository lists, or all.",
+        ),
+        "ref": Param(
+            None,
+            type=["null", "string"],
+            maxLength=200,
+            title="Branch, tag or commit",
+            description="Instead of each repository's own. Empty: the default branch.",
+        ),
+        "strategy": Param(
+            settings.strategy,
+            type="string",
+            enum=[name.value for name in StrategyName],
+            title="Placement strategy",
+            description="How nodes are ranked and which node each pod prefers.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Scan unchanged repositories too",
+            description="Otherwise a repository that was scanned at the same commit, with the "
+            "same scanner and rules, is skipped.",
+        ),
+        "batch_file": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.json$",
+            title="Batch file",
+            description="A file in the folder batches/ of the configuration, instead of "
+            "repositories.yaml.",
+        ),
+    }
+
+
+def list_scanners() -> list[str]:
+    """List the scanners by their folders; reading their files would cost every parse."""
+    return sorted(path.parent.name for path in SCANNERS.glob("*/scanner.yaml"))

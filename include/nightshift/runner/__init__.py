@@ -1,0 +1,1 @@
+"""What runs inside pods: clone, scan and ingest work lists."""

@@ -1,0 +1,177 @@
+"""What we know of a scanner: how it is called, what its words mean, what it costs.
+
+Values only; ``loading`` makes them from ``<tool>/scanner.yaml``. No process is started here.
+"""
+
+import fnmatch
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from nightshift.domain.ids import ScannerName
+
+
+class ExitMeaning(StrEnum):
+    """What an exit code says; a code that is not listed is a failure."""
+
+    NO_FINDINGS = "no_findings"
+    FINDINGS = "findings"
+    EITHER = "either"  # the tool ends so with and without findings
+    ERROR = "error"
+
+
+class OutputFrom(StrEnum):
+    """Where the tool leaves its SARIF."""
+
+    FILE = "file"
+    STDOUT = "stdout"
+
+
+class WorkingDirectory(StrEnum):
+    """Where the tool is started."""
+
+    EMPTY = "empty"
+    SOURCE = "source"  # only for a tool that does not read its settings from there
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerCommand:
+    """How a scanner is called.
+
+    :param argv: with ``{python} {scripts} {packages} {tool_dir} {source} {output} {scratch}``.
+    :param environment: added to a clean environment; the same words are replaced in its values.
+    :param version_argv: prints the version; ``version_pattern`` has one group that takes it.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    working_directory: WorkingDirectory
+    output: OutputFrom
+    exit_codes: Mapping[int, ExitMeaning]
+    version_argv: tuple[str, ...]
+    version_pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerResources:
+    """What a scan asks for; a repository's own history replaces these guesses.
+
+    :param cpu_millis: request, in thousandths of a core.
+    :param memory_bytes: request.
+    :param memory_limit_bytes: resident memory of the process group; above it the scan is ended.
+    :param deadline_seconds: wall time of one scan.
+    """
+
+    cpu_millis: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    deadline_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A comment by which an author silences this scanner; we find it and say so.
+
+    :param mark: its name in reports.
+    :param hint: lower-case text that every such line has; it makes the search cheap.
+    :param pattern: case-insensitive; a line with the hint that does not match is no suppression.
+    """
+
+    mark: str
+    hint: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryConfig:
+    """A file with which a repository would configure this scanner, and which has no effect.
+
+    :param name: the file's name, in any folder.
+    :param contains: text that makes it this scanner's; "" if the name is enough.
+    """
+
+    name: str
+    contains: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ExpectedResult:
+    """One finding that the canary must give."""
+
+    path: str
+    line: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A tiny repository with known findings, bare and with every suppression.
+
+    :param expected: all must be found.
+    :param words: what stands for ``@@NAME@@`` in its files, in parts, so that no credential-like
+        text lies in our own repository.
+    """
+
+    expected: tuple[ExpectedResult, ...]
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """One tool that reads a source tree and writes SARIF.
+
+    :param languages: for people; ``files`` decides what the tool reads.
+    :param files: globs over a file's name. A repository without such a file is not_applicable.
+    :param leaves_out: globs over a file's path that this scanner never reports on, by its rules.
+    :param leaves_out_reason: why, for the reference page.
+    :param unscanned_log_pattern: finds, in the log, a path that the tool failed to read ("" if its
+        SARIF tells).
+    :param files_scanned_log_pattern: finds the number of files it read ("" if it does not tell).
+    :param silencers: files in the tree's root that silence the tool whatever we say; the tree's
+        writer leaves them out, and a scan that meets one closes nothing.
+    :param folder: where scanner.yaml and the tool's other files lie.
+    :param digest: SHA-256 over that folder: the rules' and settings' version.
+    """
+
+    name: ScannerName
+    title: str
+    version: str
+    licence: str
+    homepage: str
+    languages: tuple[str, ...]
+    files: tuple[str, ...]
+    leaves_out: tuple[str, ...]
+    leaves_out_reason: str
+    command: ScannerCommand
+    resources: ScannerResources
+    unscanned_log_pattern: str
+    files_scanned_log_pattern: str
+    suppressions: tuple[Suppression, ...]
+    repository_configs: tuple[RepositoryConfig, ...]
+    silencers: tuple[str, ...]
+    canary: Canary
+    notes: tuple[str, ...]
+    folder: Path
+    digest: str
+
+    def reads(self, path: str) -> bool:
+        """Tell whether the tool looks at a file; ``path`` is relative to the tree, with ``/``."""
+        name = path.rpartition("/")[2]
+        if not any(fnmatch.fnmatchcase(name, glob) for glob in self.files):
+            return False
+        return not any(fnmatch.fnmatchcase(path, glob) for glob in self.leaves_out)
+
+    def find_unscanned(self, log: str) -> tuple[str, ...]:
+        """List paths, as the tool wrote them, that its log says it could not read."""
+        if not self.unscanned_log_pattern:
+            return ()
+        return tuple(re.findall(self.unscanned_log_pattern, log, re.MULTILINE))
+
+    def count_scanned(self, log: str) -> int | None:
+        """Read from the log how many files were scanned; None if the tool does not tell."""
+        if not self.files_scanned_log_pattern:
+            return None
+        match = re.search(self.files_scanned_log_pattern, log, re.MULTILINE)
+        return int(match[1]) if match else None

@@ -1,0 +1,2 @@
+token = "@@TOKEN@@"  # gitleaks:allow
+other = "@@TOKEN@@"  # betterleaks:allow

@@ -1,0 +1,3 @@
+import subprocess
+
+subprocess.call("ls " + input(), shell=True)

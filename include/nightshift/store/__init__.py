@@ -1,0 +1,1 @@
+"""PostgreSQL: models, migrations, the writer and the reader."""
