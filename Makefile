@@ -58,7 +58,7 @@ test: setup $(VENV)/.dev ## run the tests
 lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy include/nightshift dags tests bench
+	@$(BIN)/mypy include/nightshift tests bench
 	@$(BIN)/lint-imports --no-cache
 
 bench-night: setup ## 200 synthetic scans through the full Dag, against the ideal (N=200)

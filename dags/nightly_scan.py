@@ -23,6 +23,8 @@ from datetime import timedelta
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import CronTriggerTimetable, dag
+
+from nightshift.orchestration.callbacks import PodRecorder
 from nightshift.orchestration.nightly import (
     clean_workspace,
     ingest_kwargs,
@@ -31,8 +33,6 @@ from nightshift.orchestration.nightly import (
     rank_nodes,
     report,
 )
-
-from nightshift.orchestration.callbacks import PodRecorder
 from nightshift.orchestration.params import nightly_params
 from nightshift.orchestration.pods import Stage, pod_operator_kwargs
 from nightshift.settings import Settings

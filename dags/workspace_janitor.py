@@ -13,6 +13,7 @@ aborted, pods whose task instance is gone, folders without a row. Prints each wi
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag
+
 from nightshift.orchestration.janitor import remove_leftovers
 
 

@@ -151,6 +151,7 @@ class Cluster:
 
     def close(self) -> None:
         """Close the connections."""
+        self.api_client.last_response = None  # it would keep its connection open
         self.api_client.rest_client.pool_manager.clear()
 
     def _send(

@@ -92,14 +92,14 @@ def _untrusted(detail: str, server: str) -> NightshiftError:
 
 def _describe(cause: BaseException) -> str:
     match cause:
-        case urllib3.exceptions.ConnectTimeoutError():
-            return "connecting timed out"
         case urllib3.exceptions.NameResolutionError():
             return "its name cannot be resolved"
+        case urllib3.exceptions.NewConnectionError():  # a kind of ConnectTimeoutError
+            return _shorten(str(cause.__cause__ or cause))
+        case urllib3.exceptions.ConnectTimeoutError():
+            return "connecting timed out"
         case urllib3.exceptions.ReadTimeoutError():
             return "its answer took too long"
-        case urllib3.exceptions.NewConnectionError():
-            return _shorten(str(cause.__cause__ or "connection refused"))
         case _:
             return _shorten(f"{type(cause).__name__}: {cause}")
 

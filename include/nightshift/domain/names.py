@@ -1,8 +1,9 @@
 """Names that Kubernetes accepts, made from any text, without collisions.
 
 A name that is fine already stays as it is. Otherwise it becomes ``slug---hash``: what could be
-kept, then ten hex digits of the SHA-256 of the original. A text that holds ``---`` is always hashed,
-so no plain name equals a hashed one: two texts share a name only if 40 bits of their hashes agree.
+kept, then ten hex digits of the SHA-256 of the original. A text with ``---`` inside is always
+hashed, so no plain name equals a hashed one, and two texts share a name only if 40 bits of their
+hashes agree.
 """
 
 import hashlib

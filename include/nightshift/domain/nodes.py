@@ -107,7 +107,7 @@ def untolerated(taints: Iterable[Taint], tolerations: Iterable[Toleration]) -> t
     return tuple(taint for taint in taints if not any(c.tolerates(taint) for c in covers))
 
 
-def is_repelled(taint: Taint) -> bool:
+def is_repelling(taint: Taint) -> bool:
     """Tell whether an untolerated ``taint`` keeps new pods away (PreferNoSchedule does not)."""
     return taint.effect is not TaintEffect.PREFER_NO_SCHEDULE
 
@@ -119,19 +119,40 @@ def is_cordoned_for(node: Node, tolerations: Iterable[Toleration]) -> bool:
 
 
 def why_not(node: Node, request: Resources, tolerations: Iterable[Toleration] = ()) -> str | None:
-    """Say why a pod cannot go to ``node`` now, in the scheduler's words; None if it can.
+    """Say why a pod cannot go to ``node`` now, in the scheduler's words; None if it can."""
+    return why_closed(node, tolerations) or why_no_room(node, request)
+
+
+def why_closed(node: Node, tolerations: Iterable[Toleration] = ()) -> str | None:
+    """Say why ``node`` takes no pod with these tolerations, however small; None if it does.
 
     We are stricter than the scheduler in one case: it sees only taints, we also refuse a node that
-    is not ready. ``too_large`` says that the node could not take the pod even when empty.
+    is not ready.
     """
     covers = tuple(tolerations)
     if is_cordoned_for(node, covers):
         return "node(s) were unschedulable"
-    repelling = [str(taint) for taint in untolerated(node.taints, covers) if is_repelled(taint)]
+    repelling = [str(taint) for taint in untolerated(node.taints, covers) if is_repelling(taint)]
     if repelling:
         return f"node(s) had untolerated taint(s): {', '.join(repelling)}"
     if not node.ready:
         return f"not ready: {node.not_ready_reason or 'no reason given'}"
+    return None
+
+
+def has_room(node: Node, request: Resources) -> bool:
+    """Tell whether the request fits now; the same as ``why_no_room(..) is None``, but fast."""
+    return node.free_slots > 0 and all(
+        asked <= 0 or asked <= node.allocatable.get(name) - node.requested.get(name)
+        for name, asked in request.items()
+    )
+
+
+def why_no_room(node: Node, request: Resources) -> str | None:
+    """Say which amounts or pod slots are short; None if the request fits now.
+
+    ``too_large`` says that the node could not take the pod even when empty.
+    """
     if not request.fits_in(node.allocatable) or node.pod_slots < 1:
         return f"too_large: {_shortages(request, node.allocatable, 'allocatable')}"
     if node.free_slots < 1:

@@ -106,7 +106,7 @@ def _scale(suffix: str | None, exponent: str | None, text: str) -> Fraction:
         return _SCALES[suffix or ""]
     power = int(exponent)
     if abs(power) > _MAX_EXPONENT:
-        raise ValueError(f"the exponent of {_shown(text)} is beyond {_MAX_EXPONENT}")
+        raise ValueError(f"the exponent of the quantity {_shown(text)} is beyond {_MAX_EXPONENT}")
     return Fraction(10) ** power
 
 

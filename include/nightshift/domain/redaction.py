@@ -56,7 +56,9 @@ def _looks_random(run: str) -> bool:
 
 
 def _is_mixed(run: str) -> bool:
-    return any(c.isdigit() for c in run) and any(c.isalpha() for c in run)
+    """Tell whether digits stand between letters, and not only at the end, as in ``factory2``."""
+    inner = run.rstrip("0123456789")
+    return any(c.isdigit() for c in inner) and any(c.isalpha() for c in inner)
 
 
 def _entropy(run: str) -> float:

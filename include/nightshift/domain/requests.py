@@ -36,9 +36,10 @@ class EffectiveRequests:
 
     :param need: what filters count and what free room is reduced by.
     :param scoring: CPU and memory that LeastAllocated and MostAllocated count while the pod is
-        being placed: a container without a request counts 100m and 200 MiB.
-    :param scoring_placed: the same once it is on a node. They differ only where a pod-level request
-        covers one of the two resources: then what no container asks for alone is assumed.
+        being placed: a container without a request counts 100m and 200 MiB. Pod-level requests
+        are left out, as 1.36 does (NodeResourcesFit never hands that feature to its scorer).
+    :param scoring_placed: the same once it is on a node, pod-level requests included: then only
+        what is asked for nowhere is assumed.
     """
 
     need: Resources
@@ -63,11 +64,9 @@ def effective_requests(pod: Mapping[str, Any]) -> EffectiveRequests:
     total = _total(need, pod_level, overhead)
 
     missing = {k: v for k, v in _SCORING_DEFAULTS.items() if not pod_level or k not in total}
-    scoring, placed = (
-        _cpu_and_memory(_total(_aggregate(containers, inits, assumed), pod_level, overhead))
-        for assumed in (_SCORING_DEFAULTS, missing)
-    )
-    return EffectiveRequests(_resources(total), scoring, placed)
+    scoring = _plus(_aggregate(containers, inits, _SCORING_DEFAULTS), overhead)
+    placed = _total(_aggregate(containers, inits, missing), pod_level, overhead)
+    return EffectiveRequests(_resources(total), _cpu_and_memory(scoring), _cpu_and_memory(placed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,15 +177,30 @@ class _Unit:
         return -self.expected, self.tasks[0].repository
 
 
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """What becomes a shard; ``crowded`` if the number of scans, not time, asked for one more."""
+
+    units: tuple[_Unit, ...]
+    crowded: bool
+
+    @property
+    def order(self) -> tuple[int, float, tuple[str, ...]]:
+        """Start urgent shards first, then long ones, so that the night ends evenly."""
+        tasks = [task for unit in self.units for task in unit.tasks]
+        expected = math.fsum(unit.expected for unit in self.units)
+        return -max(t.priority for t in tasks), -expected, min(t.identity for t in tasks)
+
+
 def _plan(letter: str, tasks: Sequence[_Task], limits: ShardLimits) -> tuple[Shard, ...]:
     if len({task.identity for task in tasks}) != len(tasks):
         raise ValueError("two of the requests are for the same scan or repository")
     groups = _group(sorted(tasks, key=lambda task: task.identity), limits.max_scans)
     seconds, bins = _pack_into_limit(groups, limits)
-    bins.sort(key=_starting_order)
+    bins.sort(key=lambda one: one.order)
     return tuple(
-        _build_shard(parse_shard_name(f"{letter}{number:03d}"), units, limits, seconds)
-        for number, units in enumerate(bins, start=1)
+        _build_shard(parse_shard_name(f"{letter}{number:03d}"), one, limits, seconds)
+        for number, one in enumerate(bins, start=1)
     )
 
 
@@ -205,7 +220,7 @@ def _group(tasks: Sequence[_Task], max_scans: int) -> list[list[_Unit]]:
 
 def _pack_into_limit(
     groups: Sequence[Sequence[_Unit]], limits: ShardLimits
-) -> tuple[float, list[list[_Unit]]]:
+) -> tuple[float, list[_Bin]]:
     """Pack at the target, and stretch it until the shards are few enough."""
     total = math.fsum(unit.expected for units in groups for unit in units)
     seconds = max(limits.target_seconds, min(total / limits.max_shards, limits.longest_seconds))
@@ -218,11 +233,11 @@ def _pack_into_limit(
         seconds = min(seconds * _STRETCH, limits.longest_seconds)
 
 
-def _pack(units: Sequence[_Unit], seconds: float, max_scans: int) -> list[list[_Unit]]:
+def _pack(units: Sequence[_Unit], seconds: float, max_scans: int) -> list[_Bin]:
     """Give each unit, longest first, to the shard with the least work that has room for it."""
-    total = math.fsum(unit.expected for unit in units)
-    scans = sum(len(unit.tasks) for unit in units)
-    count = min(max(1, math.ceil(total / seconds), math.ceil(scans / max_scans)), len(units))
+    by_time = math.ceil(math.fsum(unit.expected for unit in units) / seconds)
+    by_list = math.ceil(sum(len(unit.tasks) for unit in units) / max_scans)
+    count = min(max(1, by_time, by_list), len(units))
     bins: list[list[_Unit]] = [[] for _ in range(count)]
     rooms = [max_scans] * count
     heap: list[tuple[float, int]] = [(0.0, index) for index in range(count)]
@@ -241,20 +256,11 @@ def _pack(units: Sequence[_Unit], seconds: float, max_scans: int) -> list[list[_
         for one in full:
             if rooms[one[1]] > 0:
                 heapq.heappush(heap, one)
-    return [one for one in bins if one]
+    return [_Bin(tuple(one), len(bins) > max(1, by_time)) for one in bins if one]
 
 
-def _starting_order(units: Sequence[_Unit]) -> tuple[int, float, tuple[str, ...]]:
-    """Start urgent shards first, then long ones, so that the night ends evenly."""
-    tasks = [task for unit in units for task in unit.tasks]
-    expected = math.fsum(unit.expected for unit in units)
-    return -max(t.priority for t in tasks), -expected, min(t.identity for t in tasks)
-
-
-def _build_shard(
-    name: ShardName, units: Sequence[_Unit], limits: ShardLimits, seconds: float
-) -> Shard:
-    ordered = sorted(units, key=lambda u: (-max(t.priority for t in u.tasks), *u.order))
+def _build_shard(name: ShardName, one: _Bin, limits: ShardLimits, seconds: float) -> Shard:
+    ordered = sorted(one.units, key=lambda u: (-max(t.priority for t in u.tasks), *u.order))
     tasks = [task for unit in ordered for task in unit.tasks]
     expected = math.fsum(task.cost.expected for task in tasks)
     request = Resources()
@@ -269,7 +275,7 @@ def _build_shard(
         _deadline(tasks, expected, limits),
         expected,
         max(task.priority for task in tasks),
-        _why(tasks, expected, seconds, limits),
+        _why(one, expected, seconds, limits),
     )
 
 
@@ -283,15 +289,16 @@ def _deadline(tasks: Sequence[_Task], expected: float, limits: ShardLimits) -> i
     return min(most, likely) + limits.margin_seconds
 
 
-def _why(tasks: Sequence[_Task], expected: float, seconds: float, limits: ShardLimits) -> str:
+def _why(one: _Bin, expected: float, seconds: float, limits: ShardLimits) -> str:
+    tasks = [task for unit in one.units for task in unit.tasks]
     group = f" of group {tasks[0].group}" if tasks[0].group else ""
     what = "scans" if tasks[0].scan is not None else "repositories"
     text = f"{len(tasks)} {what}{group}, {expected:.0f} s expected"
     if seconds > limits.target_seconds:
         stretched = f"{seconds:.0f} s instead of {limits.target_seconds} s"
         return f"{text}; shards are {stretched} long to keep within {limits.max_shards}"
-    if len(tasks) >= limits.max_scans:
-        return f"{text}; full: a work list holds {limits.max_scans}"
+    if one.crowded:
+        return f"{text}; a work list holds at most {limits.max_scans}"
     if expected > seconds and len({task.repository for task in tasks}) == 1:
         return f"{text}; one repository takes longer than the target of {seconds:.0f} s"
     return f"{text}; the target is {seconds:.0f} s"

@@ -71,6 +71,7 @@ class Secrets:
     fernet_key: str
     jwt_secret: str
     api_secret: str
+    fingerprint_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def read_or_make_secrets(layout: Layout) -> Secrets:
         fernet_key=_fernet_key(),
         jwt_secret=secrets.token_hex(32),
         api_secret=secrets.token_hex(32),
+        fingerprint_key=secrets.token_hex(32),
     )
     write_private(path, json.dumps({name: getattr(made, name) for name in made.__slots__}))
     return made

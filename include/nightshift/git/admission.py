@@ -64,9 +64,9 @@ class Pace:
         return max(0.0, turn - now)
 
     def pause(self, now: float, seconds: float) -> None:
-        """Give no turn, and no burst, before ``now + seconds``."""
+        """Give no turn before ``now + seconds``, and then one after the other."""
         with self._lock:
-            self._next = max(self._next, now + seconds + (self.burst - 1) / self.per_second)
+            self._next = max(self._next, now + seconds)
 
 
 def read_heads(

@@ -4,12 +4,11 @@ No text of a user or a repository ever stands where git reads an option: only ou
 commit ids that were checked, and one URL after ``--``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightshift.domain.ids import CommitSha
-from nightshift.domain.worklists import CloneLimits
 
 OUR_REF = "refs/nightshift/head"
 
@@ -23,6 +22,7 @@ class Git:
     :param protocols: what git may speak: https, ssh, file.
     :param askpass: a script that answers for one host, None without credentials.
     :param ssh_command: how git calls ssh, "" for none.
+    :param settings: the one settings file that git reads, besides the settings in its arguments.
     :param ca_file: certificates to trust instead of the system's.
     :param secrets: what to cut out of messages.
     """
@@ -32,6 +32,7 @@ class Git:
     protocols: tuple[str, ...]
     askpass: Path | None = None
     ssh_command: str = ""
+    settings: Path = Path("/dev/null")
     ca_file: Path | None = None
     secrets: tuple[str, ...] = ()
 
@@ -60,7 +61,7 @@ def build_environment(git: Git) -> dict[str, str]:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LC_ALL": "C",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_GLOBAL": str(git.settings),
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": str(git.askpass) if git.askpass else "/bin/false",
@@ -86,14 +87,17 @@ def build_init(git: Git, repository: Path, commit: CommitSha) -> list[str]:
 
 
 def build_fetch(
-    git: Git, repository: Path, url: str, commit: CommitSha, limits: CloneLimits
+    git: Git, repository: Path, url: str, commit: CommitSha, *, blob_bytes: int | None
 ) -> list[str]:
-    """Fetch one commit without its history and without blobs over the limit."""
+    """Fetch one commit without its history.
+
+    :param blob_bytes: larger blobs are not asked for; None asks for all.
+    """
+    options = [] if blob_bytes is None else [f"--filter=blob:limit={blob_bytes + 1}"]
     return [
         *_base(git, repository), "fetch", "--quiet", "--depth", "1", "--no-tags",
         "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance",
-        f"--filter=blob:limit={limits.blob_bytes + 1}",
-        "--", url, f"+{commit}:{OUR_REF}",
+        *options, "--", url, f"+{commit}:{OUR_REF}",
     ]  # fmt: skip
 
 

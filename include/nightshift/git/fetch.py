@@ -1,5 +1,7 @@
 """Fetching one commit into a bare repository of its own, bounded and without trust."""
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from nightshift.domain.ids import CommitSha
@@ -15,6 +17,9 @@ from nightshift.git.commands import (
 from nightshift.git.failures import FetchFailed, build_failure
 from nightshift.git.processes import require_success, run_git
 
+_HARMLESS = "zeroPaddedFilemode"
+"""What fetch.fsck allows. git before 2.44 forgets that setting when it filters, so such a
+repository is fetched once more without a filter."""
 LOCAL_SECONDS = 60.0
 """For commands that touch our own disk only."""
 
@@ -36,22 +41,46 @@ def fetch_commit(
     :raises FetchFailed: unsafe_repository, too_large, or clone_failed (such as out of time).
     :raises NoRoom: if the disk is full.
     """
-    init = build_init(git, repository, commit)
-    require_success("init", run_git(git, "init", init, timeout_seconds=LOCAL_SECONDS))
-    fetch = build_limited(build_fetch(git, repository, url, commit, limits), limits.packed_bytes)
-    finished = run_git(
-        git,
-        "fetch",
-        fetch,
-        timeout_seconds=limits.seconds,
-        timeout_reason=Reason.CLONE_FAILED,  # the network is slow or it is huge: not worth a retry
-    )
+    fetch = _Fetch(git, url, commit, repository, limits)
     try:
-        require_success("fetch", finished)
+        fetch.run(blob_bytes=limits.blob_bytes)
     except FetchFailed as failure:
-        if failure.reason is not Reason.TOO_LARGE:
+        if _HARMLESS not in str(failure):
             raise
-        text = f"fetch: its packed objects pass the limit of {limits.packed_bytes} bytes"
-        raise build_failure(Reason.TOO_LARGE, text) from failure
-    forget = build_forget_remote(git, repository, url)
-    require_success("config", run_git(git, "config", forget, timeout_seconds=LOCAL_SECONDS))
+        shutil.rmtree(repository)
+        fetch.run(blob_bytes=None)
+    else:
+        forget = build_forget_remote(git, repository, url)
+        require_success("config", run_git(git, "config", forget, timeout_seconds=LOCAL_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    git: Git
+    url: str
+    commit: CommitSha
+    repository: Path
+    limits: CloneLimits
+
+    def run(self, *, blob_bytes: int | None) -> None:
+        """Make the repository and fetch into it; None asks for blobs of any size."""
+        git, repository = self.git, self.repository
+        init = build_init(git, repository, self.commit)
+        require_success("init", run_git(git, "init", init, timeout_seconds=LOCAL_SECONDS))
+        fetch = build_fetch(git, repository, self.url, self.commit, blob_bytes=blob_bytes)
+        finished = run_git(
+            git,
+            "fetch",
+            build_limited(fetch, self.limits.packed_bytes),
+            timeout_seconds=self.limits.seconds,
+            timeout_reason=Reason.CLONE_FAILED,  # a slow network or a huge one: no retry tonight
+        )
+        if finished.code != 0 and self._has_hit_limit():
+            text = f"fetch: the packed objects pass the limit of {self.limits.packed_bytes} bytes"
+            raise build_failure(Reason.TOO_LARGE, text)
+        require_success("fetch", finished)
+
+    def _has_hit_limit(self) -> bool:
+        """Tell whether a pack grew to RLIMIT_FSIZE; git itself only says that it is invalid."""
+        packs = (self.repository / "objects" / "pack").iterdir()
+        return any(pack.stat().st_size >= self.limits.packed_bytes for pack in packs)

@@ -1,5 +1,6 @@
 """Running git: bounded in time and output, with all of its children ended at the end."""
 
+import io
 import os
 import selectors
 import signal
@@ -18,7 +19,7 @@ from nightshift.git.failures import GitFailure, build_failure, classify, redact
 
 STDERR_BYTES = 16 * 1024
 """What is kept of the error output: its end, where the cause stands."""
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 2.0
 _CHUNK = 64 * 1024
 
 
@@ -67,14 +68,49 @@ def require_success(what: str, finished: Finished) -> bytes:
     return finished.stdout
 
 
+class GitStream:
+    """A running git to talk to through its pipes. Made by ``streaming_git``."""
+
+    def __init__(
+        self, git: Git, what: str, process: subprocess.Popen[bytes], errors: IO[bytes]
+    ) -> None:
+        if process.stdin is None or not isinstance(process.stdout, io.BufferedReader):
+            raise TypeError("a stream needs both pipes, and buffers")
+        self.input = process.stdin
+        self.output = process.stdout
+        self._git = git
+        self._what = what
+        self._process = process
+        self._errors = errors
+
+    def finish(self) -> None:
+        """Wait for git's own end, and prove by it that what was read is complete.
+
+        :raises GitFailure: if it did not end well; clone_failed if time was up.
+        """
+        with suppress(BrokenPipeError):
+            self.input.close()
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            raise build_failure(Reason.CLONE_FAILED, f"{self._what}: stopped, time was up")
+        if code != 0:
+            self._errors.seek(0)
+            raise _failure(self._what, code, _text(self._git, self._errors.read(STDERR_BYTES)))
+
+    def fail(self) -> GitFailure:
+        """Say why git stopped answering in the middle; gives the error to raise."""
+        self.finish()
+        return build_failure(Reason.CLONE_FAILED, f"{self._what}: ended before its answer did")
+
+
 @contextmanager
 def streaming_git(
     git: Git, what: str, argv: Sequence[str], *, timeout_seconds: float
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Give a running git to talk to through its pipes; it is ended on the way out.
+) -> Iterator[GitStream]:
+    """Start git to talk to; it is ended on the way out, wherever it is.
 
     A watchdog ends it when time is up, so that a read from it never waits for ever: the reader
-    sees the stream end and ``check_ended`` says why.
+    sees the stream end, and ``finish`` says why.
     """
     with (
         tempfile.TemporaryFile() as errors,
@@ -84,26 +120,10 @@ def streaming_git(
         watchdog.daemon = True
         watchdog.start()
         try:
-            yield process
-            _check_ended(git, what, process, errors)
+            yield GitStream(git, what, process, errors)
         finally:
             watchdog.cancel()
             watchdog.join()
-
-
-def _check_ended(
-    git: Git, what: str, process: subprocess.Popen[bytes], errors: IO[bytes]
-) -> None:
-    """Make sure that a stream which ended is one that was complete."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    code = process.wait()
-    if code == -signal.SIGKILL:
-        raise build_failure(Reason.CLONE_FAILED, f"{what}: was stopped, time was up")
-    if code != 0:
-        errors.seek(0)
-        raise _failure(what, code, _text(git, errors.read(STDERR_BYTES)))
 
 
 @contextmanager
@@ -122,7 +142,7 @@ def _started(
     try:
         yield process
     finally:
-        if process.returncode is None:
+        if process.returncode is None and process.poll() is None:
             _end_group(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
@@ -178,7 +198,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     _signal_group(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while not _is_zombie(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.002)
     _kill_group(process.pid)
     process.wait()
 

@@ -37,7 +37,11 @@ class Head:
 
 
 def read_head(
-    git: Git, remote: Remote, ref: RefName | None = None, *, timeout_seconds: float = TIMEOUT_SECONDS
+    git: Git,
+    remote: Remote,
+    ref: RefName | None = None,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Head:
     """Ask a remote which commit a ref stands for.
 
@@ -68,9 +72,7 @@ def _full_names(ref: RefName | None) -> tuple[str, ...]:
     return (f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}")
 
 
-def _explain_absence(
-    git: Git, remote: Remote, ref: RefName | None, timeout_seconds: float
-) -> Head:
+def _explain_absence(git: Git, remote: Remote, ref: RefName | None, timeout_seconds: float) -> Head:
     refs, _ = _list_refs(git, remote, ("refs/heads/*", "refs/tags/*"), timeout_seconds)
     if not refs:
         return Head(None)

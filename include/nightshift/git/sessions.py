@@ -9,8 +9,9 @@ Credentials are a mounted folder (a Kubernetes Secret) with these files:
     known_hosts       for ssh; without it no host is trusted
     ca.crt            optional: certificates to trust instead of the system's
 
-git never sees them in an argument or a URL: it asks our askpass script, which reads the file when
-it is asked and answers only for that host.
+The files are links that Kubernetes exchanges when the Secret changes, so their paths are kept as
+they are mounted. git never sees credentials in an argument or a URL: it asks our askpass script,
+which reads the file when it is asked and answers only for that host.
 """
 
 import dataclasses
@@ -37,6 +38,11 @@ exit 1
 """
 
 
+_FILE_SETTINGS = "[safe]\n\tdirectory = *\n"
+"""For ``file`` remotes, which only trials and tests have: the server's side, which runs here too,
+would refuse repositories of another user. Arguments do not reach it, a settings file does."""
+
+
 @contextmanager
 def git_session(
     protocols: Collection[str], credentials: Path | None = None, *, scratch: Path | None = None
@@ -57,6 +63,9 @@ def git_session(
         home = Path(name) / "home"
         home.mkdir()
         git = Git(program=program, home=home, protocols=tuple(protocols))
+        if Transport.FILE in protocols:
+            git = dataclasses.replace(git, settings=Path(name) / "settings")
+            git.settings.write_text(_FILE_SETTINGS)
         if Transport.SSH in protocols:
             git = dataclasses.replace(git, ssh_command=_ssh_command(credentials))
         if credentials is not None:
@@ -67,11 +76,11 @@ def git_session(
 def _with_https_credentials(git: Git, credentials: Path, askpass: Path) -> Git:
     host = _read_host(credentials)
     ca_file = credentials / "ca.crt"
-    git = dataclasses.replace(git, ca_file=ca_file.resolve() if ca_file.exists() else None)
+    git = dataclasses.replace(git, ca_file=ca_file.absolute() if ca_file.exists() else None)
     if not (credentials / "password").exists():
         return git
     _read(credentials, "username")
-    folder = shlex.quote(str(credentials.resolve()))
+    folder = shlex.quote(str(credentials.absolute()))
     askpass.write_text(_ASKPASS.format(host=host, folder=folder))
     askpass.chmod(stat.S_IRWXU)
     return dataclasses.replace(git, askpass=askpass, secrets=(_read(credentials, "password"),))
@@ -81,7 +90,7 @@ def _ssh_command(credentials: Path | None) -> str:
     """Build the ssh call: nobody's settings, agent or keys, and no host that was not listed."""
     key, hosts = "none", "/dev/null"
     if credentials is not None and (credentials / "ssh-privatekey").exists():
-        key, hosts = str(credentials / "ssh-privatekey"), str(credentials / "known_hosts")
+        key, hosts = (_quoted(credentials / name) for name in ("ssh-privatekey", "known_hosts"))
     options = {
         "BatchMode": "yes",
         "GlobalKnownHostsFile": "/dev/null",
@@ -93,6 +102,17 @@ def _ssh_command(credentials: Path | None) -> str:
     }
     words = [f"{name}={value}" for name, value in options.items()]
     return shlex.join(["ssh", "-F", "/dev/null", *(part for w in words for part in ("-o", w))])
+
+
+def _quoted(path: Path) -> str:
+    """Write a path so that ssh_config(5) reads it back: spaces, and no % tokens.
+
+    :raises ConfigError: if the path has a double quote, for which it knows no spelling.
+    """
+    text = str(path.absolute())
+    if '"' in text:
+        raise ConfigError(text, "ssh cannot use a path with a double quote")
+    return f'"{text.replace("%", "%%")}"'
 
 
 def _read_host(credentials: Path) -> str:

@@ -33,7 +33,8 @@ class PodRecorder(KubernetesPodOperatorCallback):
 
 def _record(pod: V1Pod) -> None:
     """Write what is known of the pod; a busy store must not fail a scan that went well."""
-    from nightshift.orchestration.recording import record_pod
+    from nightshift.orchestration.steps.recording import record_pod
+    from nightshift.store.records import PodRecord
 
     labels = pod.metadata.labels
     terminated = _terminated(pod)
@@ -42,9 +43,13 @@ def _record(pod: V1Pod) -> None:
             os.environ,
             batch=int(labels["nightshift/batch"]),
             shard=labels["nightshift/shard"],
-            pod=pod.metadata.name,
-            node=pod.spec.node_name,
-            reason=_reason(pod, terminated),
+            pod=PodRecord(
+                pod=pod.metadata.name,
+                node=pod.spec.node_name or "",
+                started_at=pod.status.start_time if pod.status else None,
+                finished_at=terminated.finished_at if terminated else None,
+                terminated_reason=_reason(pod, terminated),
+            ),
         )
     except RetryableError as error:
         log.warning("pod %s is not recorded: %s", pod.metadata.name, error)

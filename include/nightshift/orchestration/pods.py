@@ -20,7 +20,7 @@ from nightshift.settings import Settings
 
 TEMPLATES = Path(__file__).parent / "pods"
 CONNECTION = "kubernetes_default"
-WORKSPACE = "/workspace"
+WORKSPACE = "/nightshift/workspace"
 RETRIES = 2
 
 
@@ -59,8 +59,9 @@ def pod_operator_kwargs(stage: Stage, settings: Settings) -> dict[str, Any]:
         "image_pull_policy": settings.image_pull_policy,
         "pod_template_dict": read_pod_template(stage, settings),
         "cmds": [
-            *("python", "-m", "nightshift.runner", stage.value, "--root", WORKSPACE),
-            *("--attempt", "{{ ti.try_number }}", "--max-attempts", "{{ ti.max_tries + 1 }}"),
+            *("python", "-m", "nightshift.runner", stage.value),
+            *OPTIONS[stage],
+            *_own_scanners(stage, settings),
         ],
         "service_account_name": settings.pod_service_account,
         "automount_service_account_token": False,
@@ -82,15 +83,38 @@ def pod_operator_kwargs(stage: Stage, settings: Settings) -> dict[str, Any]:
         "pool": settings.pool,
         "max_active_tis_per_dagrun": settings.max_pods,
         "retries": RETRIES,
-        "retry_delay": timedelta(seconds=30),
+        "retry_delay": timedelta(seconds=settings.retry_seconds),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=16),
         "trigger_rule": TRIGGER_RULES[stage],
     }
 
 
+def _own_scanners(stage: Stage, settings: Settings) -> tuple[str, ...]:
+    if stage is not Stage.SCAN or not settings.scanners_dir:
+        return ()
+    return ("--scanners", settings.scanners_dir)
+
+
+_TRY = ("--attempt", "{{ ti.try_number }}", "--max-attempts", "{{ ti.max_tries + 1 }}")
+_SCRATCH = ("--scratch", "/tmp")  # noqa: S108 - the pod's own, an emptyDir
+
+OPTIONS: dict[Stage, tuple[str, ...]] = {
+    Stage.CLONE: (
+        "--root",
+        WORKSPACE,
+        *_TRY,
+        *_SCRATCH,
+        "--credentials",
+        "/nightshift/credentials",
+    ),
+    Stage.SCAN: ("--root", WORKSPACE, *_TRY, *_SCRATCH),
+    # Ingest runs when the scan pods have had all their tries: what has no result now gets none.
+    Stage.INGEST: ("--workspace", WORKSPACE, "--last-attempt"),
+}
+
 TRIGGER_RULES = {
-    Stage.CLONE: "none_failed",
+    Stage.CLONE: "all_success",  # Airflow asks it of whatever follows a setup
     Stage.SCAN: "none_failed",
     Stage.INGEST: "all_done",  # a shard that failed for good has finished scans all the same
 }
@@ -142,6 +166,23 @@ def mapped_kwargs(pod: ShardPod) -> dict[str, Any]:
         "active_deadline_seconds": pod.deadline_seconds,
         "labels": labels,
     }
+
+
+def ingest_pod_kwargs(scan: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the ingest pod's item from its scan shard's: same batch, shard, account and claim."""
+    labels = scan["labels"]
+    batch, shard, account = (labels[f"nightshift/{n}"] for n in ("batch", "shard", "account"))
+    return mapped_kwargs(
+        ShardPod(
+            batch=int(batch),
+            shard=shard,
+            account=account,
+            claim=labels["nightshift/claim"],
+            arguments=("--batch", batch, "--account", account, "--shard", shard),
+            request=REQUESTS[Stage.INGEST],
+            deadline_seconds=LONGEST_SECONDS[Stage.INGEST],
+        )
+    )
 
 
 def read_pod_template(stage: Stage, settings: Settings) -> dict[str, Any]:

@@ -48,10 +48,12 @@ def read_bounded(path: Path, limit_bytes: int) -> bytes:
         raise ConfigError(
             str(path), f"cannot be opened as a plain file: {error.strerror}"
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ConfigError(str(path), "is not a regular file")
-        data = _read_up_to(file.fileno(), limit_bytes + 1, path)
+        data = _read_up_to(descriptor, limit_bytes + 1, path)
+    finally:
+        os.close(descriptor)
     if len(data) > limit_bytes:
         raise ConfigError(str(path), f"is larger than {limit_bytes} bytes")
     return data

@@ -31,9 +31,11 @@ def read_manifest(path: Path) -> tuple[ManifestEntry, ...]:
     :raises ConfigError: with the line's number, if a line is not a ManifestEntry.
     """
     try:
-        lines = read_bounded(path, LIMIT_BYTES).decode().removesuffix("\n").split("\n")
+        *lines, rest = read_bounded(path, LIMIT_BYTES).decode().split("\n")
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"is not UTF-8: {error.reason}") from error
+    if rest:
+        raise ConfigError(str(path), "is torn: its last line has no end")
     return tuple(_read_line(path, number, line) for number, line in enumerate(lines, start=1))
 
 

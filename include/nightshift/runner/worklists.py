@@ -1,7 +1,8 @@
 """Reading a work list: what a pod is asked to do, pinned by a checksum in the pod's arguments.
 
-The list lies on a volume that other pods can write; its SHA-256 came through the Kubernetes API,
-which they cannot. So a changed list is refused before a word of it is believed.
+The list may lie where other pods can write; its SHA-256 came through the Kubernetes API, where they
+cannot. So a changed list is refused before a word of it is believed. This is why links are followed
+here and nowhere else: a mounted ConfigMap shows its files as links.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ def read_work_list(kind: type[T], path: Path, sha256: str) -> T:
     """
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ConfigError("--sha256", "expected 64 lower-case hex digits")
-    data = read_bounded(path, LIMIT_BYTES)
+    data = read_bounded(path.resolve(), LIMIT_BYTES)
     found = hashlib.sha256(data).hexdigest()
     if not hmac.compare_digest(found, sha256):
         raise ConfigError(str(path), f"has SHA-256 {found}, the pod was given {sha256}")

@@ -7,6 +7,7 @@ are checked not to be links before anything is written below them.
 import os
 import shutil
 import stat
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,15 @@ class Workspace:
         self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         for name in ("src", "checkout", "out"):
             make_folder(self.root / name)
+
+    def folds_case(self) -> bool:
+        """Try whether the volume takes names that differ in case for one, as SMB shares do."""
+        with (
+            volume_full_as_error(),
+            tempfile.NamedTemporaryFile(dir=self.root / "checkout", prefix=".case-") as probe,
+        ):
+            name = Path(probe.name)
+            return name.with_name(name.name.swapcase()).exists()
 
 
 def make_folder(path: Path) -> None:

@@ -4,9 +4,10 @@ Used by the planner (what to run, what it costs), by the pods (how to call it) a
 """
 
 from nightshift.scanners.definitions import ExitMeaning, OutputFrom, Scanner, ScannerResources
-from nightshift.scanners.loading import cache_key, get_scanner, load_scanners, rules_digest
+from nightshift.scanners.loading import SHIPPED, cache_key, get_scanner, load_scanners, rules_digest
 
 __all__ = [
+    "SHIPPED",
     "ExitMeaning",
     "OutputFrom",
     "Scanner",

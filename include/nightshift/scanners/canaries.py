@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from nightshift.scanners.definitions import ExpectedResult, Scanner
-from nightshift.scanners.loading import sample_name
+from nightshift.scanners.loading import list_files, sample_name
 
 _WORD = re.compile(rb"@@([A-Z0-9_]+)@@")
 
@@ -22,7 +22,7 @@ def build_canary(scanner: Scanner, folder: Path) -> tuple[str, ...]:
     sample = scanner.folder / "sample"
     words = {name.encode(): text.encode() for name, text in scanner.canary.words.items()}
     paths = []
-    for path in sorted(p for p in sample.rglob("*") if p.is_file()):
+    for path in list_files(sample):
         name = sample_name(path.relative_to(sample))
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +31,6 @@ def build_canary(scanner: Scanner, folder: Path) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def list_missed(
-    scanner: Scanner, found: frozenset[ExpectedResult]
-) -> tuple[ExpectedResult, ...]:
+def list_missed(scanner: Scanner, found: frozenset[ExpectedResult]) -> tuple[ExpectedResult, ...]:
     """List what the canary should have given and did not; empty means that it passed."""
     return tuple(expected for expected in scanner.canary.expected if expected not in found)

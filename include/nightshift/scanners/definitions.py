@@ -12,6 +12,9 @@ from pathlib import Path
 
 from nightshift.domain.ids import ScannerName
 
+ANY_LANGUAGE = "any"
+"""In ``Scanner.languages``: the tool reads text of every kind."""
+
 
 class ExitMeaning(StrEnum):
     """What an exit code says; a code that is not listed is a failure."""
@@ -84,18 +87,6 @@ class Suppression:
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryConfig:
-    """A file with which a repository would configure this scanner, and which has no effect.
-
-    :param name: the file's name, in any folder.
-    :param contains: text that makes it this scanner's; "" if the name is enough.
-    """
-
-    name: str
-    contains: str = ""
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class ExpectedResult:
     """One finding that the canary must give."""
@@ -122,12 +113,14 @@ class Canary:
 class Scanner:
     """One tool that reads a source tree and writes SARIF.
 
-    :param languages: for people; ``files`` decides what the tool reads.
-    :param files: globs over a file's name. A repository without such a file is not_applicable.
+    :param languages: names of ``domain.languages``, or ANY_LANGUAGE; good enough to plan with.
+    :param files: globs over a file's name: exactly what the tool reads. A repository without such
+        a file is not_applicable.
     :param leaves_out: globs over a file's path that this scanner never reports on, by its rules.
     :param leaves_out_reason: why, for the reference page.
     :param unscanned_log_pattern: finds, in the log, a path that the tool failed to read ("" if its
         SARIF tells).
+    :param unscanned_path_pattern: finds paths that it passes over without a word in its result.
     :param files_scanned_log_pattern: finds the number of files it read ("" if it does not tell).
     :param silencers: files in the tree's root that silence the tool whatever we say; the tree's
         writer leaves them out, and a scan that meets one closes nothing.
@@ -147,14 +140,18 @@ class Scanner:
     command: ScannerCommand
     resources: ScannerResources
     unscanned_log_pattern: str
+    unscanned_path_pattern: str
     files_scanned_log_pattern: str
     suppressions: tuple[Suppression, ...]
-    repository_configs: tuple[RepositoryConfig, ...]
     silencers: tuple[str, ...]
     canary: Canary
     notes: tuple[str, ...]
     folder: Path
     digest: str
+
+    def may_apply(self, languages: Mapping[str, int]) -> bool:
+        """Tell from a checkout's languages (name, number of files) if a scan is worth planning."""
+        return ANY_LANGUAGE in self.languages or any(n in languages for n in self.languages)
 
     def reads(self, path: str) -> bool:
         """Tell whether the tool looks at a file; ``path`` is relative to the tree, with ``/``."""
@@ -168,6 +165,11 @@ class Scanner:
         if not self.unscanned_log_pattern:
             return ()
         return tuple(re.findall(self.unscanned_log_pattern, log, re.MULTILINE))
+
+    def passes_over(self, path: str) -> bool:
+        """Tell whether the tool leaves a file unread because of its path."""
+        pattern = self.unscanned_path_pattern
+        return bool(pattern and re.search(pattern, path))
 
     def count_scanned(self, log: str) -> int | None:
         """Read from the log how many files were scanned; None if the tool does not tell."""

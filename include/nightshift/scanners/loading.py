@@ -13,13 +13,14 @@ import jsonschema
 import yaml
 
 from nightshift.domain.ids import CommitSha, ScannerName, parse_scanner_name
+from nightshift.domain.languages import LANGUAGES
 from nightshift.errors import ConfigError, ConfigErrors
 from nightshift.scanners.definitions import (
+    ANY_LANGUAGE,
     Canary,
     ExitMeaning,
     ExpectedResult,
     OutputFrom,
-    RepositoryConfig,
     Scanner,
     ScannerCommand,
     ScannerResources,
@@ -27,7 +28,8 @@ from nightshift.scanners.definitions import (
     WorkingDirectory,
 )
 
-FOLDER = Path(__file__).parent
+SHIPPED = Path(__file__).parent
+"""Folder of the scanners that come with Nightshift."""
 PLACEHOLDERS = frozenset({
     "python", "scripts", "packages", "tool_dir", "source", "output", "scratch",
 })  # fmt: skip
@@ -35,7 +37,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _SIZE_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
-def load_scanners(folder: Path = FOLDER) -> Mapping[ScannerName, Scanner]:
+def load_scanners(folder: Path = SHIPPED) -> Mapping[ScannerName, Scanner]:
     """Read every scanner that is shipped, by name, in the order of their names.
 
     :param folder: holds one folder a tool.
@@ -81,9 +83,7 @@ def cache_key(
 def rules_digest(folder: Path) -> str:
     """SHA-256 over a tool's folder: names and contents of all its files, caches left out."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        if "__pycache__" in path.parts:
-            continue
+    for path in list_files(folder):
         data = path.read_bytes()
         digest.update(f"{path.relative_to(folder)}\0{len(data)}\0".encode())
         digest.update(data)
@@ -92,7 +92,7 @@ def rules_digest(folder: Path) -> str:
 
 @functools.cache
 def _validator() -> jsonschema.Draft202012Validator:
-    schema = json.loads((FOLDER / "scanner.schema.json").read_text("utf-8"))
+    schema = json.loads((SHIPPED / "scanner.schema.json").read_text("utf-8"))
     return jsonschema.Draft202012Validator(schema)
 
 
@@ -101,7 +101,9 @@ def _load_scanner(path: Path) -> Scanner:
         raw = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-        raise ConfigErrors(str(path), [ConfigError(str(path), f"is not YAML: {problem}")]) from error
+        raise ConfigErrors(
+            str(path), [ConfigError(str(path), f"is not YAML: {problem}")]
+        ) from error
     where = f"{path.parent.name}/{path.name}"
     errors = sorted(_validator().iter_errors(raw), key=lambda e: [str(p) for p in e.absolute_path])
     faults = [ConfigError(f"{where}: {_format(e)}", e.message[:300]) for e in errors]
@@ -119,17 +121,24 @@ def _format(error: jsonschema.ValidationError) -> str:
 
 def _find_faults(raw: dict[str, Any], path: Path) -> Iterator[tuple[str, str]]:
     """Check what a schema cannot say."""
+    for index, name in enumerate(raw["languages"]):
+        if name not in {*LANGUAGES, ANY_LANGUAGE}:
+            yield f"languages[{index}]", f"{name} is not a language that checkouts know"
     if raw["name"] != path.parent.name:
         yield "name", f"must be the folder's name, {path.parent.name}"
     yield from _find_command_faults(raw["command"])
     patterns = {
         "unscanned_log_pattern": raw.get("unscanned_log_pattern", ""),
+        "unscanned_path_pattern": raw.get("unscanned_path_pattern", ""),
         "files_scanned_log_pattern": raw.get("files_scanned_log_pattern", ""),
         "command.version_pattern": raw["command"]["version_pattern"],
     } | {f"suppressions[{i}].pattern": s["pattern"] for i, s in enumerate(raw["suppressions"])}
     for at, pattern in patterns.items():
         yield from _find_pattern_faults(at, pattern)
-    samples = {sample_name(p.relative_to(path.parent / "sample")) for p in _samples(path.parent)}
+    samples = {
+        sample_name(p.relative_to(path.parent / "sample"))
+        for p in list_files(path.parent / "sample")
+    }
     for index, expected in enumerate(raw["canary"]["expected"]):
         if expected["path"] not in samples:
             yield f"canary.expected[{index}].path", f"there is no sample file {expected['path']}"
@@ -159,8 +168,11 @@ def _find_pattern_faults(at: str, pattern: str) -> Iterator[tuple[str, str]]:
         yield at, "must have exactly one group"
 
 
-def _samples(folder: Path) -> list[Path]:
-    return sorted(p for p in (folder / "sample").rglob("*") if p.is_file())
+def list_files(folder: Path) -> list[Path]:
+    """List all files below a folder, in a stable order; Python's caches left out."""
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
 
 
 def sample_name(path: Path) -> str:
@@ -185,9 +197,9 @@ def _build(raw: dict[str, Any], folder: Path) -> Scanner:
         command=_build_command(raw["command"]),
         resources=_build_resources(raw["resources"]),
         unscanned_log_pattern=raw.get("unscanned_log_pattern", ""),
+        unscanned_path_pattern=raw.get("unscanned_path_pattern", ""),
         files_scanned_log_pattern=raw.get("files_scanned_log_pattern", ""),
         suppressions=tuple(Suppression(**item) for item in raw["suppressions"]),
-        repository_configs=tuple(RepositoryConfig(**item) for item in raw["repository_configs"]),
         silencers=tuple(raw["silencers"]),
         canary=_build_canary(raw["canary"]),
         notes=tuple(raw["notes"]),

@@ -77,6 +77,12 @@ class Settings:
         "nightshift-scanner:0.1.0",
         "The image of clone, scan and ingest pods, with a fixed tag or a digest.",
     )
+    scanners_dir: str = _setting(
+        TEXT,
+        "",
+        "A folder with definitions of your own scanners, at the same path in the scan image and "
+        "for Airflow. Empty: those that ship.",
+    )
     image_pull_policy: str = _setting(
         PULL_POLICY, "IfNotPresent", "When kubelets pull the image: Always, IfNotPresent or Never."
     )
@@ -112,6 +118,12 @@ class Settings:
         "An account's git credentials are the Kubernetes secret named by this prefix and the "
         "account.",
     )
+    git_credentials_dir: str = _setting(
+        TEXT,
+        "",
+        "Where Airflow's workers find git credentials, to ask remotes for their heads: one folder "
+        "an account, with the keys of its secret as files. Empty: public repositories only.",
+    )
     database_secret: str = _setting(
         DNS_NAME,
         "nightshift-database",
@@ -132,7 +144,7 @@ class Settings:
     )
     pool: str = _setting(TEXT, "scans", "The Airflow pool that bounds pods at work.")
     strategy: str = _setting(
-        DNS_NAME, "pack", "How nodes are ranked: pack, ratio, ratio-walk, spread or none."
+        DNS_NAME, "ratio", "How nodes are ranked: ratio, ratio-walk, spread or none."
     )
     max_shards: int = _setting(
         whole_number(1, 1000), "300", "Shards (mapped tasks) a run; Airflow itself ends at 1,024."
@@ -168,6 +180,9 @@ class Settings:
     )
     startup_check_seconds: int = _setting(
         whole_number(1, 600), "10", "How often a starting pod is looked at."
+    )
+    retry_seconds: int = _setting(
+        whole_number(1, 3600), "60", "The wait before a pod's second try; it doubles after that."
     )
     poll_seconds: int = _setting(
         whole_number(1, 600), "20", "How often a running pod is looked at while deferred."
@@ -244,10 +259,15 @@ class SettingDescription:
 
         :raises ValueError: with what the value should be.
         """
-        text = environ.get(self.variable, "").strip()
-        if not text and self.also:
-            text = environ.get(self.also, "").strip()
-        return self.kind.parse(text or self.default)
+        return self.kind.parse(self._text(environ) or self.default)
+
+    def is_set(self, environ: Mapping[str, str]) -> bool:
+        """Tell whether the environment says anything."""
+        return bool(self._text(environ))
+
+    def _text(self, environ: Mapping[str, str]) -> str:
+        own = environ.get(self.variable, "").strip()
+        return own or (environ.get(self.also, "").strip() if self.also else "")
 
 
 def describe_settings() -> Iterator[SettingDescription]:

@@ -59,7 +59,7 @@ def _describe(error: jsonschema.ValidationError) -> str:
             return f"has {len(instance):,} items; at most {wanted:,} are allowed"
         case "uniqueItems":
             return "names something twice"
-        case "type" if wanted in {"object", "array"}:
+        case "type" if wanted in ("object", "array"):
             return (
                 f"{shorten(instance)}; expected {'an object' if wanted == 'object' else 'a list'}"
             )

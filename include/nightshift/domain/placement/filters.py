@@ -4,7 +4,7 @@ NodeUnschedulable, NodeName, TaintToleration, NodeAffinity, NodePorts, NodeResou
 that refuses gives the reasons. Sources: kube-scheduler 1.36, ``framework/plugins/``.
 """
 
-from nightshift.domain.nodes import Node, Taint, is_cordoned_for, is_repelled, untolerated
+from nightshift.domain.nodes import Node, Taint, is_cordoned_for, is_repelling, untolerated
 from nightshift.domain.placement.nodestates import NodeState
 from nightshift.domain.pods import PodRequest
 
@@ -59,7 +59,7 @@ class PodFilter:
         known = self._tolerated.get(taints)
         if known is None:
             left = untolerated(taints, self._pod.tolerations)
-            known = self._tolerated[taints] = not any(is_repelled(taint) for taint in left)
+            known = self._tolerated[taints] = not any(is_repelling(taint) for taint in left)
         return known
 
     def _rivals(self, state: NodeState) -> tuple[PodRequest, ...]:
@@ -79,22 +79,26 @@ class PodFilter:
 
     def _shortages(self, state: NodeState, rivals: tuple[PodRequest, ...]) -> Reasons:
         room = state.node.allocatable
-        cpu = room.cpu_millis - state.cpu_used - sum(r.need.cpu_millis for r in rivals)
-        memory = room.memory_bytes - state.memory_used - sum(r.need.memory_bytes for r in rivals)
-        slots = state.node.pod_slots - state.slots_used - len(rivals)
-        if slots > 0 and self._cpu <= max(cpu, 0) and self._memory <= max(memory, 0):
-            return self._extended_shortages(state, rivals) if self._extended else ()
-        reasons = ["Too many pods"] if slots < 1 else []
-        if self._cpu > 0 and self._cpu > cpu:
+        cpu = room.cpu_millis - state.cpu_used
+        memory = room.memory_bytes - state.memory_used
+        for rival in rivals:
+            cpu -= rival.need.cpu_millis
+            memory -= rival.need.memory_bytes
+        reasons = []
+        if state.slots_used + len(rivals) >= state.node.pod_slots:
+            reasons.append("Too many pods")
+        if self._cpu > cpu and self._cpu > 0:
             reasons.append("Insufficient cpu")
-        if self._memory > 0 and self._memory > memory:
+        if self._memory > memory and self._memory > 0:
             reasons.append("Insufficient memory")
-        return (*reasons, *self._extended_shortages(state, rivals))
+        if self._extended:
+            reasons.extend(self._extended_shortages(state, rivals))
+        return tuple(reasons)
 
     def _extended_shortages(self, state: NodeState, rivals: tuple[PodRequest, ...]) -> Reasons:
-        reasons = []
-        for name, asked in self._extended:
-            taken = state.extended_used.get(name, 0) + sum(r.need.get(name) for r in rivals)
-            if asked > state.node.allocatable.get(name) - taken:
-                reasons.append(f"Insufficient {name}")
-        return tuple(reasons)
+        return tuple(
+            f"Insufficient {name}"
+            for name, asked in self._extended
+            if asked + state.extended_used.get(name, 0) + sum(r.need.get(name) for r in rivals)
+            > state.node.allocatable.get(name)
+        )

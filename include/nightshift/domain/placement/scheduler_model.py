@@ -1,8 +1,8 @@
 """kube-scheduler 1.36 without its cluster: where it would put a pod, and why.
 
 One cycle (``pkg/scheduler/schedule_one.go``): the nominated node first; else walk the nodes from
-where the last walk ended until enough feasible ones are found (see ``nodes_to_score``); one feasible
-node is taken, several are scored; the pod counts on its node at once.
+where the last walk ended until enough feasible ones are found (see ``nodes_to_score``); a single
+feasible node is taken, several are scored; the pod counts on its node at once.
 
 Refused with a reason: required inter-pod affinity, DoNotSchedule spreading, resource claims. Not
 done at all: preemption, volume filters, preferred inter-pod affinity and spreading, and reuse of

@@ -11,7 +11,7 @@ states neither and that no Service selects, as scan pods are. Sources: kube-sche
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from nightshift.domain.nodes import TaintEffect, Toleration, untolerated
+from nightshift.domain.nodes import Taint, TaintEffect, Toleration, is_repelling, untolerated
 from nightshift.domain.nodeterms import PreferredTerm
 from nightshift.domain.placement.nodestates import NodeState
 from nightshift.domain.pods import PodRequest
@@ -59,13 +59,19 @@ def _taint_scores(pod: PodRequest, nodes: Sequence[NodeState]) -> list[int]:
     if not any(state.node.taints for state in nodes):
         return [MAX_SCORE] * len(nodes)
     soft = tuple(t for t in pod.tolerations if t.effect in {None, TaintEffect.PREFER_NO_SCHEDULE})
-    counts = [_repelling(state, soft) for state in nodes]
+    known: dict[tuple[Taint, ...], int] = {(): 0}
+    counts = []
+    for state in nodes:
+        taints = state.node.taints
+        if taints not in known:
+            known[taints] = _count_repelling(taints, soft)
+        counts.append(known[taints])
     most = max(counts)
     return [MAX_SCORE - (MAX_SCORE * count // most if most else 0) for count in counts]
 
 
-def _repelling(state: NodeState, tolerations: tuple[Toleration, ...]) -> int:
-    soft = [t for t in state.node.taints if t.effect is TaintEffect.PREFER_NO_SCHEDULE]
+def _count_repelling(taints: tuple[Taint, ...], tolerations: tuple[Toleration, ...]) -> int:
+    soft = [taint for taint in taints if not is_repelling(taint)]
     return len(untolerated(soft, tolerations))
 
 

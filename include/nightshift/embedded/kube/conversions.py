@@ -21,7 +21,7 @@ _EVENT_FIELDS = (  # core/v1, events.k8s.io/v1
 def to_served(resource: Resource, stored: Object) -> Object:
     """Give an object in the version of ``resource``; the stored one is not modified."""
     if resource.storage_key == "events":
-        renamed = {old: new for old, new in _EVENT_FIELDS}
+        renamed = dict(_EVENT_FIELDS)
         served = {renamed.get(field, field): value for field, value in stored.items()}
         return {**served, "apiVersion": resource.api_version}
     if stored.get("apiVersion") == resource.api_version:

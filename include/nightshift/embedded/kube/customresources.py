@@ -79,6 +79,10 @@ def _resource(spec: Object, version: Object) -> Resource:
         categories=tuple(names.get("categories") or ()),
         has_generation=True,
         schemaless=True,
+        columns=tuple(
+            (column["name"], column["type"], column["jsonPath"], int(column.get("priority", 0)))
+            for column in version.get("additionalPrinterColumns") or ()
+        ),
         singular=names.get("singular") or "",
         scale_paths=(
             scale.get("specReplicasPath", ".spec.replicas"),

@@ -17,17 +17,15 @@ from nightshift.embedded.kube.storage import timestamp
 
 DEFAULT_GRACE_SECONDS = 30
 _PROPAGATIONS = {"": "", "Background": "", "Foreground": "foregroundDeletion", "Orphan": "orphan"}
-_ANSWERS_WITH_OBJECT = frozenset(
-    {
-        "pods",
-        "services",
-        "serviceaccounts",
-        "persistentvolumes",
-        "persistentvolumeclaims",
-        "podtemplates",
-        "resourcequotas",
-    }
-)
+_ANSWERS_WITH_OBJECT = frozenset({
+    "pods",
+    "services",
+    "serviceaccounts",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "podtemplates",
+    "resourcequotas",
+})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,11 @@ def delete_object(api: Api, target: Target, options: DeleteOptions) -> Object:
     """Delete one object, or mark it for whoever has to end it first.
 
     :returns: the object as it is served, or a Status where Kubernetes answers with one.
-    :raises StatusError: 404, 409.
+    :raises StatusError: 403, 404, 409.
     """
     found = api.store.get(*target.place)
     _check_preconditions(target, found, options)
+    api.admit(api.store, "DELETE", target.resource.stored_as, found, found)
     if options.dry_run:
         return to_served(target.resource, found)
     marked = _mark(api, target, found, options)

@@ -130,6 +130,10 @@ class ExecProcess(Protocol):
         """Wait for the exit code."""
         ...
 
+    async def kill(self) -> None:
+        """End the command now; nothing if it has ended."""
+        ...
+
 
 class PodRuntime(Protocol):
     """What the API server asks of the kubelets (one runtime serves all nodes)."""

@@ -4,13 +4,14 @@ Source: k8s.io/apimachinery/pkg/util/strategicpatch and the patchMergeKey tags o
 k8s.io/api. ``$setElementOrder`` is ignored: merged lists keep their order, new items are added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonpatch
 
 from nightshift.embedded.kube import statuses
 from nightshift.embedded.kube.interfaces import Object
+from nightshift.embedded.kube.requests import parse_json
 from nightshift.embedded.kube.storage import copy_json
 
 JSON_PATCH = "application/json-patch+json"
@@ -58,7 +59,7 @@ def apply_json_patch(obj: Object, operations: object) -> Object:
             f"a JSON patch may have at most {MAX_JSON_PATCH_OPERATIONS} operations"
         )
     try:
-        patched = jsonpatch.apply_patch(copy_json(obj), operations)
+        patched: object = jsonpatch.apply_patch(copy_json(obj), operations)
     except jsonpatch.InvalidJsonPatch as error:
         raise statuses.bad_request(f"not a JSON patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
@@ -111,7 +112,8 @@ def _merge_map(target: Object, patch: Object, parent: str) -> Object:
     if directive == "delete":
         return {}
     if directive == "replace":
-        return _without_directives(patch)
+        replaced: Object = _without_directives(patch)
+        return replaced
     if directive not in {None, "merge"}:
         raise statuses.bad_request(f"unknown patch directive: $patch: {directive}")
     kept = patch.get("$retainKeys")
@@ -194,3 +196,21 @@ def _without_directives(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, list):
         return [_without_directives(item) for item in value]
     return value
+
+
+def parse_patch(content_type: str, body: bytes, schemaless: bool) -> Callable[[Object], Object]:
+    """Read a patch; the returned function applies it to an object.
+
+    :param schemaless: the kind is a custom resource, which knows no strategic merge.
+    :raises StatusError: 400, 415.
+    """
+    types = {JSON_PATCH: apply_json_patch, MERGE_PATCH: apply_merge_patch}
+    if not schemaless:
+        types[STRATEGIC_PATCH] = apply_strategic_patch
+    apply = types.get(content_type)
+    if apply is None:
+        hint = "; server-side apply is not served here, use client-side apply"
+        offered = ", ".join(types) + (hint if content_type == APPLY_PATCH else "")
+        raise statuses.unsupported_media_type(content_type, offered)
+    patch = parse_json(body)
+    return lambda obj: apply(obj, patch)

@@ -193,6 +193,10 @@ def check_shape(obj: Object) -> Object:
     for field in ("spec", "status"):
         if field in obj and not isinstance(obj[field], dict | None):
             raise statuses.bad_request(f"{field} must be an object")
+    for field in ("conditions", "containerStatuses", "initContainerStatuses"):
+        listed = (obj.get("status") or {}).get(field) or []
+        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+            raise statuses.bad_request(f"status.{field} must be a list of objects")
     finalizers = metadata.get("finalizers") or []
     if not isinstance(finalizers, list) or not all(isinstance(f, str) for f in finalizers):
         raise statuses.bad_request("metadata.finalizers must be a list of strings")

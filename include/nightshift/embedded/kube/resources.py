@@ -6,7 +6,7 @@ converted at the door. Source: the discovery documents of Kubernetes 1.36.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nightshift.embedded.kube.interfaces import Object
 
@@ -21,6 +21,10 @@ class Resource:
     :param subresources: ``status``, ``scale``, ``log`` .. without the plural.
     :param has_generation: ``metadata.generation`` counts changes of the spec.
     :param schemaless: a custom resource: strategic merge patches are refused, as in Kubernetes.
+    :param scale_paths: of a custom resource: where spec.replicas, status.replicas and the
+        selector's text are.
+    :param columns: of a custom resource: (name, type, path, priority) of its table.
+    :param verbs: ``create`` alone marks a review, which is answered and not stored.
     """
 
     group: str
@@ -36,7 +40,8 @@ class Resource:
     schemaless: bool = False
     singular: str = ""
     scale_paths: tuple[str, str, str] = (".spec.replicas", ".status.replicas", "")
-    columns: tuple[tuple[str, str, str, int], ...] = field(default=())
+    columns: tuple[tuple[str, str, str, int], ...] = ()
+    verbs: tuple[str, ...] = VERBS
 
     @property
     def key(self) -> str:
@@ -77,6 +82,10 @@ def _resource(
         categories=categories,
         **more,  # type: ignore[arg-type]  # the remaining fields, checked by the dataclass' users
     )
+
+
+def _review(group: str, plural: str, kind: str) -> Resource:
+    return Resource(group, "v1", plural, kind, namespaced=False, verbs=("create",))
 
 
 BUILT_IN: tuple[Resource, ...] = (
@@ -168,6 +177,10 @@ BUILT_IN: tuple[Resource, ...] = (
         "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
         "crd crds", "status", namespaced=False, has_generation=True,
     ),
+    _review("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    _review("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+    _review("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"),
+    _review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
 )  # fmt: skip
 
 GENERATION_KEYS = frozenset(r.stored_as for r in BUILT_IN if r.has_generation)

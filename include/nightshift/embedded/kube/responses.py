@@ -5,7 +5,7 @@ ask for in their Accept header: Table, PartialObjectMetadata(List) and APIGroupD
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -16,6 +16,7 @@ from nightshift.embedded.kube.interfaces import Object, StatusError
 
 _JSON_TYPES = frozenset({"application/json", "application/*", "*/*"})
 OFFERED = "application/json"
+_STREAMING = web.RequestKey("nightshift.streaming", bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,28 @@ def encode(obj: object) -> bytes:
     return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def json_response(obj: object, code: int = HTTPStatus.OK) -> web.Response:
-    """Answer with a JSON body."""
-    return web.Response(body=encode(obj), status=code, content_type="application/json")
+def json_response(
+    obj: object, code: int = HTTPStatus.OK, warnings: Sequence[str] = ()
+) -> web.Response:
+    """Answer with a JSON body, and with warnings that kubectl shows (RFC 7234, code 299)."""
+    response = web.Response(body=encode(obj), status=code, content_type="application/json")
+    for warning in warnings:
+        response.headers.add("Warning", f"299 - {json.dumps(warning)}")
+    return response
+
+
+async def start_stream(request: web.Request, content_type: str) -> web.StreamResponse:
+    """Start an answer that is written piece by piece; from now on no Status can be sent."""
+    response = web.StreamResponse(headers={"Content-Type": content_type})
+    response.enable_chunked_encoding()
+    request[_STREAMING] = True
+    await response.prepare(request)
+    return response
+
+
+def is_streaming(request: web.Request) -> bool:
+    """Tell whether the answer has been started by ``start_stream``."""
+    return _STREAMING in request
 
 
 def error_response(error: StatusError) -> web.Response:

@@ -73,7 +73,7 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether ``labels`` fulfil the condition; ``!=`` and ``notin`` hold without the key."""
+        """Tell whether ``labels`` fulfil it; ``!=`` and ``notin`` hold without the key."""
         value = labels.get(self.key)
         match self.operator:
             case "exists":

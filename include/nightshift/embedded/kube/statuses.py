@@ -166,6 +166,11 @@ def unsupported_media_type(got: str, offered: str) -> StatusError:
     )
 
 
+def service_unavailable(message: str) -> StatusError:
+    """Say that a part of the cluster is not there."""
+    return StatusError(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+
+
 def internal_error(message: str) -> StatusError:
     """Admit that the server failed."""
     return StatusError(

@@ -98,6 +98,4 @@ def _check_finalizers(resource: Resource, updated: Object, old: Object) -> None:
             f" found new finalizers {added}"
         )
         cause = ("FieldValueForbidden", "metadata.finalizers", text)
-        raise statuses.invalid(
-            resource.kind, resource.group, updated["metadata"]["name"], [cause]
-        )
+        raise statuses.invalid(resource.kind, resource.group, updated["metadata"]["name"], [cause])

@@ -206,10 +206,10 @@ def _check_against_limit(
 def _check_amount(faults: Faults, path: str, name: str, amount: str) -> None:
     wrong = qualified_name(name)
     faults.each(path, name, wrong)
-    if not wrong and "/" not in name:
-        if name not in _STANDARD and not name.startswith("hugepages-"):
-            faults.invalid(path, name, "must be a standard resource type or fully qualified")
-            faults.invalid(path, name, "must be a standard resource for containers")
+    is_plain = not wrong and "/" not in name
+    if is_plain and name not in _STANDARD and not name.startswith("hugepages-"):
+        faults.invalid(path, name, "must be a standard resource type or fully qualified")
+        faults.invalid(path, name, "must be a standard resource for containers")
     value = parse_quantity(amount)
     if value < 0:
         faults.invalid(path, amount, "must be greater than or equal to 0")

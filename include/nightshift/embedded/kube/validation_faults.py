@@ -4,7 +4,7 @@ Source: k8s.io/apimachinery/pkg/util/validation/field (errors.go, path.go), rele
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from nightshift.embedded.kube import statuses
@@ -23,7 +23,7 @@ class Faults:
     def __len__(self) -> int:
         return len(self._found)
 
-    def __iter__(self) -> "Any":  # noqa: ANN401 - an iterator over the tuples
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
         return iter(self._found)
 
     def required(self, path: str, detail: str = "") -> None:

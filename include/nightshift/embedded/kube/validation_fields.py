@@ -1,9 +1,9 @@
-"""The fields of the objects that Nightshift writes, with their types, as Kubernetes 1.36 knows them.
+"""The fields of the objects that Nightshift writes, with their types, as Kubernetes 1.36 has them.
 
-One type a paragraph: ``field`` alone is text, ``field:int`` a number, ``[T]`` a list, ``{T}`` a map,
-``quantity`` a Kubernetes quantity, ``int-or-text`` either of the two, ``any`` is not looked into
-(status, which the cluster writes; drivers of storage vendors). A test compares this table with the
-official client's.
+One type a paragraph: ``field`` alone is text, ``field:int`` a number, ``[T]`` a list, ``{T}`` a
+map, ``quantity`` a Kubernetes quantity, ``int-or-text`` either of the two, ``any`` is not looked
+into (status, which the cluster writes; drivers of storage vendors). A test compares this table
+with the official client's.
 """
 
 ROOTS = {

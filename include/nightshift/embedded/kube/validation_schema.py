@@ -17,6 +17,7 @@ from nightshift.embedded.kube.validation_fields import FIELDS, ROOTS
 from nightshift.embedded.kube.validation_quantities import canonical_quantity
 
 _GO_TYPES = {"text": "string", "int": "int64", "bool": "bool", "int-or-text": "int"}
+_JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "int": (int,),
@@ -71,7 +72,8 @@ class _Decoder:
     def scalar(self, kind: str, value: Any, path: str, owner: str) -> Any:
         """Decode text, a number, a boolean or a quantity."""
         is_number = kind in {"int", "int-or-text", "quantity"}
-        if not isinstance(value, _PYTHON_TYPES[kind]) or (is_number and isinstance(value, bool)):
+        fits: bool = isinstance(value, _PYTHON_TYPES[kind])
+        if not fits or (is_number and isinstance(value, bool)):
             raise self.mismatch(value, owner, path, _GO_TYPES.get(kind, "resource.Quantity"))
         if kind != "quantity":
             return value

@@ -3,12 +3,6 @@
 Source: pkg/apis/apps/validation and pkg/apis/batch/validation, Kubernetes 1.36.
 """
 
-import datetime as dt
-import json
-import zoneinfo
-
-from croniter import CroniterBadCronError, croniter
-
 from nightshift.embedded.kube.interfaces import Object
 from nightshift.embedded.kube.validation_faults import Faults, items
 from nightshift.embedded.kube.validation_names import (
@@ -17,6 +11,7 @@ from nightshift.embedded.kube.validation_names import (
     dns_label,
 )
 from nightshift.embedded.kube.validation_pods import check_template
+from nightshift.embedded.kube.validation_schedules import schedule_fault, zone_fault
 from nightshift.embedded.kube.validation_selectors import check_selector, is_empty, selects
 
 _MAX_CRON_NAME = 52  # a job's name adds 11 bytes and must stay below 64
@@ -198,23 +193,12 @@ def _check_schedule(faults: Faults, schedule: str) -> None:
         detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
         faults.invalid("spec.schedule", schedule, detail)
         return
-    fields = schedule.split()
-    if not schedule.startswith("@") and len(fields) != 5:
-        shown = json.dumps(schedule)
-        detail = f"expected exactly 5 fields, found {len(fields)}: {shown}"
-        faults.invalid("spec.schedule", schedule, detail)
-        return
-    try:
-        croniter(schedule, dt.datetime(2001, 1, 1, tzinfo=dt.UTC))
-    except (CroniterBadCronError, ValueError) as error:
-        faults.invalid("spec.schedule", schedule, str(error))
+    fault = schedule_fault(schedule)
+    if fault:
+        faults.invalid("spec.schedule", schedule, fault)
 
 
 def _check_zone(faults: Faults, name: str) -> None:
-    if not name:
-        faults.invalid("spec.timeZone", name, "timeZone must be nil or non-empty string")
-        return
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        faults.invalid("spec.timeZone", name, f"unknown time zone {name}")
+    fault = zone_fault(name)
+    if fault:
+        faults.invalid("spec.timeZone", name, fault)

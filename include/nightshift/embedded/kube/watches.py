@@ -49,7 +49,7 @@ def parse_watch_options(api: Api, target: Target, query: Query) -> WatchOptions:
         cause = ("FieldValueForbidden", "sendInitialEvents", text)
         raise statuses.invalid("ListOptions", "meta.k8s.io", "", [cause])
     since = parse_version(query.text("resourceVersion"))
-    seconds = query.number("timeoutSeconds")
+    seconds = query.integer("timeoutSeconds")
     return WatchOptions(
         selection=parse_selection(target, query),
         since=None if marks_initial_end else since,
@@ -83,14 +83,21 @@ async def watch_events(
             yield "BOOKMARK", _bookmark(target, version, initial_end=True)
     deadline = asyncio.get_running_loop().time() + options.seconds
     async for change in _until(subscription, deadline, api.bookmark_seconds):
-        if isinstance(change, StatusError):
-            yield "ERROR", statuses.status_object(change)
-        elif change is not None:
-            event = _select(options.selection, change)
-            if event is not None:
-                yield event[0], to_served(target.resource, event[1])
-        elif options.bookmarks:
-            yield "BOOKMARK", _bookmark(target, api.store.resource_version)
+        event = _event(api, target, options, change)
+        if event is not None:
+            yield event
+
+
+def _event(
+    api: Api, target: Target, options: WatchOptions, change: Change | StatusError | None
+) -> tuple[EventType, Object] | None:
+    if isinstance(change, StatusError):
+        return "ERROR", statuses.status_object(change)
+    if change is None:
+        version = api.store.resource_version
+        return ("BOOKMARK", _bookmark(target, version)) if options.bookmarks else None
+    selected = _select(options.selection, change)
+    return selected and (selected[0], to_served(target.resource, selected[1]))
 
 
 async def _until(

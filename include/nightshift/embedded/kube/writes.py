@@ -4,6 +4,7 @@ Source: k8s.io/apiserver/pkg/registry/rest and registry/generic/registry/store.g
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from nightshift.embedded.kube import statuses
 from nightshift.embedded.kube.context import Api
@@ -18,63 +19,89 @@ from nightshift.embedded.kube.strategies import (
     prepare_for_status_update,
     prepare_for_update,
 )
+from nightshift.embedded.kube.validation_schema import decode, strict_error
 
 
-def create_object(api: Api, target: Target, obj: Object, *, dry_run: bool = False) -> Object:
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How to write.
+
+    :param dry_run: check everything, store nothing.
+    :param strict: refuse unknown fields instead of dropping them with a warning.
+    """
+
+    dry_run: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The object as it is served, and what its sender should be told."""
+
+    obj: Object
+    warnings: tuple[str, ...] = ()
+
+
+def create_object(api: Api, target: Target, obj: Object, options: WriteOptions) -> Written:
     """Store a new object of a collection.
 
-    :returns: the object as it is served.
     :raises StatusError: 400, 403, 404 (no such namespace), 409, 422.
     """
     resource = target.resource
-    addressed = _address(target, obj)
-    if resource.namespaced:
-        _require_namespace(api, resource, addressed)
-    prepared = prepare_for_create(resource, to_stored(resource, addressed))
-    if not prepared["metadata"].get("name"):
-        prepared["metadata"]["name"] = api.store.generate_name(resource.stored_as, prepared)
-    if api.store.find(resource.stored_as, *_place(prepared)) is not None:
-        raise statuses.already_exists(resource.stored_as, prepared["metadata"]["name"])
-    admitted = api.admit(api.store, "CREATE", resource.stored_as, prepared, None)
+    kind = resource.stored_as
+    sent = to_stored(resource, _address(target, obj))
+    warnings = _unknown_fields(kind, sent, options)
+    prepared = prepare_for_create(resource, sent)
+    metadata = prepared["metadata"]
+    if not metadata.get("name"):
+        metadata["name"] = api.store.generate_name(kind, prepared)
+    if api.store.find(kind, metadata["name"], metadata.get("namespace", "")) is not None:
+        raise statuses.already_exists(kind, metadata["name"])
+    admitted = api.admit(api.store, "CREATE", kind, prepared, None)
     admitted = complete_definition(resource, admitted, timestamp(api.now))
-    if dry_run:
-        return to_served(resource, api.store.prepare(resource.stored_as, admitted))
-    created = api.store.create(resource.stored_as, admitted)
+    if options.dry_run:
+        return Written(to_served(resource, api.store.prepare(kind, admitted)), warnings)
+    created = api.store.create(kind, admitted)
     serve_definition(api.registry, resource, created)
-    return to_served(resource, created)
+    return Written(to_served(resource, created), warnings)
 
 
 def replace_object(
-    api: Api, target: Target, edit: Callable[[Object], Object], *, dry_run: bool = False
-) -> Object:
+    api: Api, target: Target, edit: Callable[[Object], Object], options: WriteOptions
+) -> Written:
     """Store a new version of an object, or of its status.
 
     :param edit: gives the wanted object for the one that is there (as it is served).
-    :returns: the object as it is served.
     :raises StatusError: 400, 404, 409, 422; whatever ``edit`` raises passes through.
     """
     resource = target.resource
     old = api.store.get(*target.place)
     wanted = _address(target, check_shape(edit(to_served(resource, old))))
     _check_preconditions(resource, wanted, old)
-    stored = to_stored(resource, wanted)
+    sent = to_stored(resource, wanted)
+    warnings = _unknown_fields(resource.stored_as, sent, options)
     if target.subresource == "status":
-        updated = prepare_for_status_update(stored, old)
+        updated = prepare_for_status_update(sent, old)
     else:
-        prepared = prepare_for_update(resource, stored, old)
+        prepared = prepare_for_update(resource, sent, old)
         admitted = api.admit(api.store, "UPDATE", resource.stored_as, prepared, old)
         updated = complete_definition(resource, admitted, timestamp(api.now))
-    if dry_run:
-        return to_served(resource, updated)
+    if not options.dry_run:
+        updated = api.store.mutate(*target.place, lambda obj: _become(obj, updated))
+        serve_definition(api.registry, resource, updated)
+    return Written(to_served(resource, updated), warnings)
 
-    def become(obj: Object) -> None:
-        obj.clear()
-        obj.update(updated)
 
-    written = api.store.mutate(*target.place, become)
-    if target.subresource != "status":
-        serve_definition(api.registry, resource, written)
-    return to_served(resource, written)
+def _become(obj: Object, wanted: Object) -> None:
+    obj.clear()
+    obj.update(wanted)
+
+
+def _unknown_fields(kind: str, obj: Object, options: WriteOptions) -> tuple[str, ...]:
+    _, unknown = decode(kind, obj)
+    if unknown and options.strict:
+        raise strict_error(kind, unknown)
+    return tuple(unknown)
 
 
 def _address(target: Target, obj: Object) -> Object:
@@ -102,27 +129,6 @@ def _address(target: Target, obj: Object) -> Object:
     else:
         metadata["namespace"] = target.namespace
     return {**obj, "apiVersion": api_version, "kind": kind, "metadata": metadata}
-
-
-def _place(obj: Object) -> tuple[str, str]:
-    return obj["metadata"]["name"], obj["metadata"].get("namespace", "")
-
-
-def _require_namespace(api: Api, resource: Resource, obj: Object) -> None:
-    name = obj["metadata"].get("namespace")
-    if not name:
-        raise statuses.bad_request("the object has no namespace: create it below /namespaces/NAME/")
-    namespace = api.store.get("namespaces", name)
-    if "deletionTimestamp" not in namespace["metadata"]:
-        return
-    cause = {
-        "reason": "NamespaceTerminating",
-        "message": f"namespace {name} is being terminated",
-        "field": "metadata.namespace",
-    }
-    why = f"unable to create new content in namespace {name} because it is being terminated"
-    object_name = obj["metadata"].get("name") or obj["metadata"].get("generateName", "")
-    raise statuses.forbidden(resource.stored_as, object_name, why, {"causes": [cause]})
 
 
 def _check_preconditions(resource: Resource, wanted: Object, old: Object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # untyped C module; signal is slow to import
 import os
 
 from nightshift.embedded.kube.launcher import syscalls
@@ -107,4 +107,4 @@ def _exec(plan: Plan) -> None:
         where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
         raise OSError(f'exec: "{name}": {where}') from error
     except OSError as error:
-        raise OSError(f'exec: "{name}": {error.strerror.lower()}') from error
+        raise OSError(f'exec: "{name}": {os.strerror(error.errno or 0).lower()}') from error

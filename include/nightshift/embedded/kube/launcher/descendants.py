@@ -1,6 +1,8 @@
 """End every process below this one, where no PID namespace does it."""
+# pathlib is a slow import, and every container would pay for it:
+# ruff: noqa: PTH123, PTH208
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # untyped C module; signal is slow to import
 import os
 import time
 
@@ -42,7 +44,7 @@ def find_descendants(ancestor: int) -> list[int]:
 
 def _parent_of(process: str) -> int:
     try:
-        with open(f"/proc/{process}/stat", "rb") as file:  # noqa: PTH123 - pathlib is a slow import
+        with open(f"/proc/{process}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0

@@ -13,7 +13,7 @@ happened goes to the report pipe, a line each: ``init PID``, and ``started`` or 
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # untyped C module; signal is slow to import
 import marshal
 import os
 
@@ -52,7 +52,7 @@ def _end_after(run: Callable[[], int], report_fd: int) -> NoReturn:
 
 def _read_plan(fd: int) -> Plan:
     with os.fdopen(fd, "rb") as file:
-        plan: Plan = marshal.load(file)
+        plan: Plan = marshal.load(file)  # noqa: S302 - our parent wrote it, to a file without a name
     return plan
 
 

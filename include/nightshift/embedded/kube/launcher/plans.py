@@ -30,6 +30,7 @@ class Plan(TypedDict):
     :param root: an empty host folder to build the private root on.
     :param binds: volumes and writable folders, outer targets before inner ones.
     :param hidden: host folders that look empty inside.
+    :param rewritten: the real paths behind mount paths that were replaced in the text below.
     :param argv: empty for a probe, which ends with 0 once everything before exec has worked.
     :param controlling_terminal: make standard input the session's terminal.
     """
@@ -40,6 +41,7 @@ class Plan(TypedDict):
     root: str
     binds: list[Bind]
     hidden: list[str]
+    rewritten: dict[str, str]
     hostname: str
     argv: list[str]
     env: dict[str, str]

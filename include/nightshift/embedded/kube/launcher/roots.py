@@ -4,17 +4,20 @@ Built on a tmpfs in our own mount namespace and entered by pivot_root. Where a m
 exist on the host, the folder above it is covered by a tmpfs that shows the same entries, so
 nothing is ever created on the host outside of volumes.
 """
+# pathlib is a slow import, and every container would pay for it:
+# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208, PTH211
 
 from __future__ import annotations
 
 import os
-import pathlib
 import stat
 
 from nightshift.embedded.kube.launcher import syscalls
 
 TYPE_CHECKING = False  # the typing module would double the time of a start
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nightshift.embedded.kube.launcher.plans import Bind, Plan
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -51,22 +54,28 @@ class _Root:
         syscalls.mount("", self._root, flags=syscalls.MS_UNBINDABLE)  # no copy of us below us
         self._show_entries("/", self._root, skip=_OWN)
         for path in self._plan["hidden"]:
-            if pathlib.Path(path).is_dir():
+            if os.path.isdir(self._resolve(path)):
                 self._mount_tmpfs(self._resolve(path))
-        outer = [b for b in self._plan["binds"] if not self._is_nested(b)]
-        for wanted in outer:
-            self._make_target(wanted["target"], _is_folder(wanted))
-        self._make_target(self._plan["cwd"], True)
+        targets = {b["target"]: _is_folder(b) for b in self._plan["binds"]}
+        for path, folder in [*targets.items(), (self._plan["cwd"], True)]:
+            if not _is_nested(path, [*targets, "/dev"]):
+                self._make_target(path, folder)
         syscalls.make_read_only(self._root)
         self._mount_devices()
         self._mount_proc()
         for wanted in self._plan["binds"]:
             self._mount_volume(wanted)
+        self._hide_again()
+        os.makedirs(self._resolve(self._plan["cwd"]), exist_ok=True)
 
-    def _is_nested(self, wanted: Bind) -> bool:
-        target = wanted["target"]
-        others = [b["target"] for b in self._plan["binds"] if b is not wanted]
-        return any(target.startswith(f"{other.rstrip('/')}/") for other in [*others, "/dev"])
+    def _hide_again(self) -> None:
+        """Hide what a host folder that is shown at its own place has brought back."""
+        shown = [b["target"] for b in self._plan["binds"] if b["source"] == b["target"]]
+        for path in self._plan["hidden"]:
+            inside = self._resolve(path)
+            if _is_nested(path, shown) and os.path.isdir(inside):
+                self._mount_tmpfs(inside)
+                syscalls.make_read_only(inside)
 
     def _mount_tmpfs(self, target: str) -> None:
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
@@ -78,9 +87,9 @@ class _Root:
         for name in os.listdir(source):
             shown, mode = f"{target}/{name}", os.lstat(f"{source}/{name}").st_mode
             if name in skip:
-                pathlib.Path(shown).mkdir()
+                os.mkdir(shown)
             elif stat.S_ISLNK(mode):
-                pathlib.Path(shown).symlink_to(os.readlink(f"{source}/{name}"))
+                os.symlink(os.readlink(f"{source}/{name}"), shown)
             else:
                 _make_empty(shown, stat.S_ISDIR(mode))
                 syscalls.bind(f"{source}/{name}", shown)
@@ -116,7 +125,7 @@ class _Root:
                 done = done.rpartition("/")[0]
                 continue
             here = f"{self._root}{done}/{name}"
-            if not pathlib.Path(here).is_symlink():
+            if not os.path.islink(here):
                 done = f"{done}/{name}"
                 continue
             links += 1
@@ -130,7 +139,7 @@ class _Root:
     def _mount_volume(self, wanted: Bind) -> None:
         target = self._resolve(wanted["target"])
         if not os.path.lexists(target):  # nested: made in the volume around it, as runtimes do
-            pathlib.Path(os.path.dirname(target)).mkdir(exist_ok=True, parents=True)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
             _make_empty(target, _is_folder(wanted))
         fd = open_inside(wanted["source"], wanted["inside"])
         try:
@@ -147,10 +156,10 @@ class _Root:
             _make_empty(f"{devices}/{name}", False)
             syscalls.bind(f"/dev/{name}", f"{devices}/{name}")
         for name, points_to in _DEVICE_LINKS.items():
-            pathlib.Path(f"{devices}/{name}").symlink_to(points_to)
-        pathlib.Path(f"{devices}/pts").mkdir()
+            os.symlink(points_to, f"{devices}/{name}")
+        os.mkdir(f"{devices}/pts")
         syscalls.bind("/dev/pts", f"{devices}/pts")
-        pathlib.Path(f"{devices}/shm").mkdir()
+        os.mkdir(f"{devices}/shm")
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("shm", f"{devices}/shm", "tmpfs", flags, "mode=1777,size=64m")
 
@@ -183,12 +192,16 @@ def open_inside(folder: str, path: str) -> int:
     return fd
 
 
+def _is_nested(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith(f"{folder}/") for folder in folders)
+
+
 def _is_folder(wanted: Bind) -> bool:
-    return pathlib.Path(os.path.join(wanted["source"], wanted["inside"])).is_dir()
+    return os.path.isdir(os.path.join(wanted["source"], wanted["inside"]))
 
 
 def _make_empty(path: str, folder: bool) -> None:
     if folder:
-        pathlib.Path(path).mkdir()
+        os.mkdir(path)
     else:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))

@@ -1,7 +1,7 @@
 """The Linux calls that Python 3.11 does not offer, by ctypes; each raises OSError naming the call.
 
-Source of the numbers: include/uapi/linux/{mount,sched,prctl,capability}.h. On other systems the module
-imports, and ``IS_LINUX`` is False.
+Source of the numbers: include/uapi/linux/{mount,sched,prctl,capability}.h. On other systems the
+module imports, and ``IS_LINUX`` is False.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def enter_namespace(fd: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2)."""
+    """Mount a file system, or change how one is mounted."""
     arguments = [os.fsencode(text) if text else None for text in (source, target, kind)]
     result = _libc.mount(*arguments, ctypes.c_ulong(flags), os.fsencode(data) if data else None)
     _check(result, f"mount {source or kind} on {target}")

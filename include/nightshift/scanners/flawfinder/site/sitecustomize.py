@@ -12,7 +12,7 @@ _open = builtins.open
 
 @functools.wraps(_open)
 def _forgiving_open(file, mode="r", *args, **options):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN202 - passes everything on as it came
-    if "b" not in mode and len(args) < 3:  # noqa: PLR2004 - buffering, encoding, errors
+    if "b" not in mode and len(args) < 3:
         options.setdefault("errors", "replace")
     return _open(file, mode, *args, **options)
 

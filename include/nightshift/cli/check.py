@@ -1,0 +1,74 @@
+"""``nightshift config check``: every fault of settings, scanners, registry and template at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from nightshift.cli.batches import allowed_by, read_scanners
+from nightshift.cli.rank import choose_strategy
+from nightshift.cli.shell import Shell
+from nightshift.config.job_templates import read_job_template
+from nightshift.config.repositories import read_repositories
+from nightshift.errors import ConfigError, NightshiftError
+from nightshift.settings import CONFIG_DIR, Settings, list_misspelt
+
+REGISTRY = "repositories.yaml"
+TEMPLATE = "job-template.yaml"
+
+
+def check(context: typer.Context) -> None:
+    """Check settings and reviewed files.
+
+    These are the settings, the scanners, repositories.yaml and the Job template. Needs neither a
+    cluster nor a database. Every part is checked, also after a fault.
+    """
+    shell: Shell = context.obj
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: _check_settings(shell)),
+        ("scanners", lambda: ", ".join(read_scanners(shell.settings()))),
+        (REGISTRY, lambda: _check_registry(shell)),
+        (TEMPLATE, lambda: _check_template(shell)),
+    ]
+    results = [_report(shell, name, one) for name, one in checks]
+    if not all(results):
+        raise typer.Exit(1)
+
+
+def template_path(settings: Settings) -> Path:
+    """Give the operator's Job template, or ours where there is none."""
+    own = settings.config_dir / TEMPLATE
+    return own if own.exists() else CONFIG_DIR / TEMPLATE
+
+
+def _report(shell: Shell, name: str, one: Callable[[], str]) -> bool:
+    try:
+        shell.print_text(f"ok      {name}: {one()}")
+    except NightshiftError as error:
+        shell.print_text(f"FAULTY  {name}")
+        shell.err.print(f"nightshift: {error}", markup=False)
+        return False
+    return True
+
+
+def _check_settings(shell: Shell) -> str:
+    choose_strategy(None, shell.settings())
+    for strange, meant in list_misspelt(shell.environ):
+        shell.err.print(f"{strange} is not a setting; did you mean {meant}?", markup=False)
+    return "can be read"
+
+
+def _check_registry(shell: Shell) -> str:
+    settings = shell.settings()
+    path = settings.config_dir / REGISTRY
+    if not path.exists():
+        raise ConfigError(str(path), "is not there; copy repositories.example.yaml and edit it")
+    registry = read_repositories(path, allowed_by(settings))
+    repositories = sum(1 for _ in registry)
+    return f"{len(registry.accounts)} accounts, {repositories} repositories"
+
+
+def _check_template(shell: Shell) -> str:
+    path = template_path(shell.settings())
+    read_job_template(path)
+    return f"{path.name} can be filled in"

@@ -1,0 +1,143 @@
+"""``nightshift rank``: which nodes a batch should run on, and why; nothing is changed."""
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from nightshift.cli.batches import FileOption, read_batch
+from nightshift.cli.shell import Shell
+from nightshift.domain.batches import BatchFile, BatchJob
+from nightshift.domain.ids import ShardName
+from nightshift.domain.nodes import Node, describe_resources
+from nightshift.domain.placement.names import StrategyName
+from nightshift.domain.placement.plans import PlacementPlan, ShardDemand
+from nightshift.domain.placement.strategies import strategy_by_name
+from nightshift.errors import ConfigError
+from nightshift.settings import Settings
+
+StrategyOption = Annotated[
+    StrategyName | None,
+    typer.Option(
+        "--strategy", help="How nodes are ranked. Default: the setting NIGHTSHIFT_STRATEGY."
+    ),
+]
+
+
+class Format(StrEnum):
+    """How the ranking is written."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+
+
+def rank(
+    context: typer.Context,
+    file: FileOption,
+    strategy: StrategyOption = None,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", help="A table for people, else YAML or JSON.")
+    ] = Format.TABLE,
+) -> None:
+    """Rank nodes for a batch, and say why.
+
+    Shows the batch's CPU-to-memory ratio, every node with its reason, and the pods' node affinity.
+    Reads the nodes and pods of the cluster that the kubeconfig names, and changes nothing.
+    """
+    shell: Shell = context.obj
+    settings = shell.settings()
+    batch = read_batch(shell, settings, file)
+    chosen = choose_strategy(strategy, settings)
+    plan = plan_batch(batch, read_nodes(settings), chosen)
+    if output is Format.TABLE:
+        _print_tables(shell, batch, plan)
+    else:
+        text = _write(plan, output)
+        shell.print_text(text)
+
+
+def choose_strategy(option: StrategyName | None, settings: Settings) -> StrategyName:
+    """Take the option, else the setting.
+
+    :raises ConfigError: if the setting names no strategy.
+    """
+    if option is not None:
+        return option
+    if settings.strategy not in set(StrategyName):
+        known = ", ".join(StrategyName)
+        raise ConfigError("NIGHTSHIFT_STRATEGY", f"{settings.strategy!r} is none of {known}")
+    return StrategyName(settings.strategy)
+
+
+def read_nodes(settings: Settings) -> list[Node]:
+    """Read the cluster's nodes and what is free on them.
+
+    :raises NightshiftError: if the cluster cannot be reached or read.
+    """
+    from nightshift.cluster.client import connect  # late: `--help` needs no Kubernetes client
+    from nightshift.cluster.nodes import read_snapshot
+
+    cluster = connect(settings)
+    try:
+        return read_snapshot(cluster)
+    finally:
+        cluster.close()
+
+
+def plan_batch(batch: BatchFile, nodes: Sequence[Node], strategy: StrategyName) -> PlacementPlan:
+    """Place each job of a batch as one pod that asks what the file says.
+
+    :raises CapacityImpossible: if a job fits no node even when it is empty.
+    """
+    demands = [ShardDemand(shown_name(job), job.request) for job in batch.in_starting_order()]
+    return strategy_by_name(strategy).plan(nodes, demands)
+
+
+def shown_name(job: BatchJob) -> ShardName:
+    """Name a job in plans; plans call whatever becomes one pod a shard."""
+    return ShardName(f"{job.account}/{job.name}")
+
+
+def _write(plan: PlacementPlan, output: Format) -> str:
+    document: dict[str, Any] = plan.to_json()
+    for shard, shown in zip(plan.shards, document["shards"], strict=True):
+        shown["job"] = shown.pop("shard")
+        shown["affinity"] = shard.affinity()
+    document["jobs"] = document.pop("shards")
+    if output is Format.JSON:
+        return json.dumps(document, indent=2)
+    return yaml.safe_dump(document, sort_keys=False).rstrip()
+
+
+def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
+    jobs = f"{len(batch.jobs)} job{'s' if len(batch.jobs) != 1 else ''}"
+    shell.print_text(f"{jobs} asking {describe_resources(plan.demand)} in all")
+    shell.print_text(f"ratio {plan.to_json()['ratio']} ({plan.ratio.heaviness})")
+    shell.print_text(f"strategy {plan.strategy}: {plan.reason}")
+    shell.print_text("")
+    rows = [
+        (str(place), node.name, "yes" if node.candidate else "no", node.reason)
+        for place, node in enumerate(plan.ranking, start=1)
+    ]
+    shell.print_table(("rank", "node", "candidate", "why"), rows)
+    for names, reason, affinity in _distinct_affinities(plan):
+        shell.print_text(f"\n# {names}: {reason}")
+        shell.print_text(yaml.safe_dump({"affinity": affinity}, sort_keys=False).rstrip())
+
+
+def _distinct_affinities(plan: PlacementPlan) -> list[tuple[str, str, dict[str, Any]]]:
+    """Show an affinity once for all jobs that have it."""
+    together: dict[str, list[int]] = {}
+    for index, shard in enumerate(plan.shards):
+        together.setdefault(json.dumps([shard.affinity(), shard.reason]), []).append(index)
+    found = []
+    for indexes in together.values():
+        first = plan.shards[indexes[0]]
+        names = ", ".join(str(plan.shards[i].shard) for i in indexes[:5])
+        more = f" and {len(indexes) - 5} more" if len(indexes) > 5 else ""
+        found.append((names + more, first.reason, first.affinity()))
+    return found

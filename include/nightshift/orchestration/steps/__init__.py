@@ -1,0 +1,1 @@
+"""What the tasks do. Imported inside tasks only: these bring in the store and the cluster."""

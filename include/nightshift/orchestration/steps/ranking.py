@@ -1,0 +1,142 @@
+"""From a batch's open scans to pods that prefer nodes: shards, one snapshot, one plan, stored."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nightshift.clock import Clock
+from nightshift.cluster.nodes import read_snapshot
+from nightshift.cluster.volumes import volume_name
+from nightshift.domain.ids import AccountName, ScanName, ScannerName, parse_commit_sha
+from nightshift.domain.jsonvalues import dump
+from nightshift.domain.placement.plans import PlacementPlan, ShardDemand, ShardPlacement
+from nightshift.domain.placement.strategies import strategy_by_name
+from nightshift.domain.pods import parse_tolerations
+from nightshift.domain.resources import Resources
+from nightshift.domain.shards import ScanRequest, Shard, ShardLimits, plan_scan_shards
+from nightshift.domain.worklists import ScanItem, ScanWorkList
+from nightshift.orchestration.pods import ShardPod, Stage, mapped_kwargs, read_pod_template
+from nightshift.orchestration.steps.connections import Night, connected
+from nightshift.orchestration.steps.opening import scanners_folder
+from nightshift.orchestration.steps.workspaces import work_arguments, write_work_list
+from nightshift.scanners.definitions import Scanner
+from nightshift.scanners.loading import load_scanners
+from nightshift.settings import Settings
+from nightshift.store.engines import transaction
+from nightshift.store.records import BatchId, OpenScan, ShardRecord
+from nightshift.store.scans import list_scans
+from nightshift.store.shards import save_shards
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_SECONDS = 10.0
+"""What a scan is expected to take before it has been done once."""
+RUNNER_MEMORY_BYTES = 192 * 1024**2
+"""What the runner itself needs beside the scanner it watches."""
+
+Scanners = Mapping[ScannerName, Scanner]
+Items = Mapping[tuple[AccountName, ScanName], ScanItem]
+
+
+def plan_scans(settings: Settings, batch: int, strategy: str, now: Clock) -> list[dict[str, Any]]:
+    """Plan the batch's scan pods, store the plan, write the work lists; safe to repeat.
+
+    :returns: one item of ``expand_kwargs`` a scan pod; empty when nothing is to be scanned.
+    :raises CapacityImpossible: if a shard fits no node even when empty; nothing has been started.
+    :raises TooManyShards: if the work does not fit into the allowed number of shards.
+    """
+    scanners = load_scanners(scanners_folder(settings))
+    number = BatchId(batch)
+    with connected(settings) as night:
+        with transaction(night.writer) as connection:
+            scans = list_scans(connection, number, only_open=True)
+        shards = plan_scan_shards([_request(scan, scanners) for scan in scans], _limits(settings))
+        plan = strategy_by_name(strategy).plan(
+            read_snapshot(night.cluster), _demands(shards, settings)
+        )
+        log.info("%s: %s", plan.strategy, plan.reason)
+        placements = {placement.shard: placement for placement in plan.shards}
+        with transaction(night.writer) as connection:
+            records = [_record(shard, placements[shard.name], plan) for shard in shards]
+            save_shards(connection, number, records)
+        items = {(scan.account, scan.scan): _item(scan, scanners) for scan in scans}
+        return [_scan_pod(night, batch, shard, placements[shard.name], items) for shard in shards]
+
+
+def _limits(settings: Settings) -> ShardLimits:
+    return ShardLimits(settings.shard_target_seconds, max_shards=settings.max_shards)
+
+
+def _request(scan: OpenScan, scanners: Scanners) -> ScanRequest:
+    needs = scanners[scan.scanner].resources
+    return ScanRequest(
+        scan=scan.scan,
+        account=scan.account,
+        repository=scan.repository,
+        scanner=scan.scanner,
+        request=Resources(needs.cpu_millis, needs.memory_limit_bytes + RUNNER_MEMORY_BYTES),
+        expected_seconds=UNKNOWN_SECONDS if scan.last_seconds is None else scan.last_seconds,
+        deadline_seconds=needs.deadline_seconds,
+    )
+
+
+def _demands(shards: Sequence[Shard], settings: Settings) -> list[ShardDemand]:
+    spec = read_pod_template(Stage.SCAN, settings).get("spec") or {}
+    tolerations = parse_tolerations(spec.get("tolerations"))
+    return [ShardDemand(shard.name, shard.request, tolerations) for shard in shards]
+
+
+def _record(shard: Shard, placement: ShardPlacement, plan: PlacementPlan) -> ShardRecord:
+    shown = plan.to_json()
+    return ShardRecord(
+        name=shard.name,
+        account=shard.account,
+        repositories=shard.repositories,
+        scans=shard.scans,
+        planned_node=placement.primary or "",
+        expected_seconds=shard.expected_seconds,
+        plan={
+            "why": shard.why,
+            "placement": next(one for one in shown["shards"] if one["shard"] == shard.name),
+            **{name: shown[name] for name in ("strategy", "ratio", "reason", "ranking")},
+        },
+    )
+
+
+def _scan_pod(
+    night: Night, batch: int, shard: Shard, placement: ShardPlacement, items: Items
+) -> dict[str, Any]:
+    work = ScanWorkList(
+        batch=batch,
+        shard=shard.name,
+        account=shard.account,
+        items=tuple(items[shard.account, name] for name in shard.scans),
+        require_confinement=night.settings.require_confinement,
+    )
+    name, sha256 = write_work_list(night, batch, shard.name, dump(work))
+    return mapped_kwargs(
+        ShardPod(
+            batch=batch,
+            shard=shard.name,
+            account=shard.account,
+            claim=volume_name(shard.account, batch),
+            arguments=work_arguments(shard.name, sha256),
+            request=shard.request,
+            deadline_seconds=shard.deadline_seconds,
+            work=name,
+            affinity=placement.affinity(),
+        )
+    )
+
+
+def _item(scan: OpenScan, scanners: Scanners) -> ScanItem:
+    needs = scanners[scan.scanner].resources
+    return ScanItem(
+        scan=scan.scan,
+        repository=scan.repository,
+        commit=parse_commit_sha(scan.commit),
+        scanner=scan.scanner,
+        cache_key=scan.cache_key,
+        deadline_seconds=needs.deadline_seconds,
+        memory_bytes=needs.memory_limit_bytes,
+    )

@@ -1,0 +1,77 @@
+"""The night's last word: settle what pods left open, seal the batch, say what came of it.
+
+A scan that nobody finished gets an outcome here, from the evidence that its pod left. Only then is
+the batch sealed; if a scan is still open, the task fails and names it.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nightshift.clock import Clock
+from nightshift.domain.scans import Outcome, Reason
+from nightshift.orchestration.steps.connections import connected
+from nightshift.settings import Settings
+from nightshift.store.batches import finish_open_scans, seal_batch
+from nightshift.store.engines import transaction
+from nightshift.store.records import BatchId, Ending
+from nightshift.store.summaries import BatchSummary, ShardSummary, read_batch_summary
+
+log = logging.getLogger(__name__)
+
+EVIDENCE: Mapping[str, tuple[Outcome, Reason]] = {
+    "OOMKilled": (Outcome.OUT_OF_MEMORY, Reason.MEMORY_CONTAINER),
+    "DeadlineExceeded": (Outcome.TIMED_OUT, Reason.POD_DEADLINE),
+    "Evicted": (Outcome.FAILED, Reason.EVICTED),
+    "NodeLost": (Outcome.FAILED, Reason.NODE_LOST),
+}
+"""What a pod's or container's own reason says of the scans that it left open."""
+
+
+def report_night(settings: Settings, batch: int, now: Clock) -> dict[str, Any]:
+    """Settle, seal and sum up; safe to repeat.
+
+    :returns: the sealed batch's totals.
+    :raises OpenScans: if a scan has no outcome; never after the settling, but for a fault of ours.
+    """
+    number = BatchId(batch)
+    with connected(settings) as night, transaction(night.writer) as connection:
+        for shard in read_batch_summary(connection, number).shards:
+            if shard.kind == "scan":
+                finish_open_scans(connection, number, explain(shard), now(), shard=shard.shard)
+        unplanned = Ending(Outcome.NOT_RUN, Reason.CANCELLED, "no pod was planned for it")
+        finish_open_scans(connection, number, unplanned, now())
+        totals = seal_batch(connection, number, now())
+        summary = read_batch_summary(connection, number)
+    for line in describe(summary):
+        log.info("%s", line)
+    return totals
+
+
+def explain(shard: ShardSummary) -> Ending:
+    """Say how a scan ended that a shard's pods did not finish, from what is known of the last."""
+    if not shard.pod:
+        return Ending(Outcome.NOT_RUN, Reason.NIGHT_OVER, f"no pod of {shard.shard} ever started")
+    outcome, reason = EVIDENCE.get(shard.terminated_reason, (Outcome.FAILED, Reason.INTERNAL))
+    ended = shard.terminated_reason or "with no word"
+    return Ending(outcome, reason, f"pod {shard.pod} on {shard.node or 'no node'} ended: {ended}")
+
+
+def describe(summary: BatchSummary) -> Iterator[str]:
+    """Write the digest, one line at a time: totals, what was not scanned, tampering, placement."""
+    totals = summary.totals
+    yield (
+        f"batch {summary.batch}: {totals.scans} scans, {totals.unchanged} unchanged; findings: "
+        f"{totals.new} new, {totals.fixed} fixed, {totals.reopened} reopened"
+    )
+    for outcome, reasons in totals.outcomes.items():
+        yield f"  {outcome}: " + ", ".join(f"{count} {why}" for why, count in reasons.items())
+    for scan in summary.not_scanned:
+        name = f"{scan.account}/{scan.repository} {scan.scanner}"
+        yield f"  not scanned: {name}: {scan.outcome} ({scan.reason}) {scan.message}"
+    for note in summary.tampering:
+        name = f"{note.account}/{note.repository}"
+        yield f"  tampering: {name}: {note.kind} {note.path}: {note.detail}"
+    for shard in summary.shards:
+        if shard.planned_node:
+            yield f"  {shard.shard}: meant for {shard.planned_node}, ran on {shard.node or '-'}"

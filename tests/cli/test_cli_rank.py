@@ -1,0 +1,152 @@
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.cli_support import Local, call, job, write_batch
+from tests.cluster.kube_support import build_pod
+
+
+def test_the_table_has_ratio_ranking_reasons_and_affinity(quiet: Local, tmp_path: Path) -> None:
+    quiet.cluster.create("/api/v1/namespaces/default/pods", build_pod("busy", "n2"))
+    result = call("rank", "-f", write_batch(tmp_path, job()), environ=quiet.environ)
+    assert result.code == 0
+    assert result.err == ""
+    lines = result.out.splitlines()
+    assert lines[0] == "1 job asking cpu 500m, memory 3500M in all"
+    assert lines[1] == "ratio 0.5714285714 (memory-heavy)"
+    assert lines[4].split() == ["rank", "node", "candidate", "why"]
+    assert lines[5].startswith("1     n2    yes        free: cpu 1, memory 31Gi")
+    assert lines[6].startswith("2     n1    yes        free: cpu 4, memory 16Gi")
+    assert "# default/flask: n2 ranks first where it fits" in result.out
+    affinity = yaml.safe_load(result.out[result.out.index("\naffinity:") :])["affinity"]
+    terms = affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert [term["weight"] for term in terms] == [100, 15]
+    fields = [term["preference"]["matchFields"][0]["values"] for term in terms]
+    assert fields == [["n2"], ["n1"]]
+
+
+@pytest.mark.parametrize(("form", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_whole_plan(quiet: Local, tmp_path: Path, form: str, parse: Any) -> None:
+    batch = write_batch(tmp_path, job(), job(name="b", cpu="1", memory="2G", account="acme"))
+    result = call("rank", "-f", batch, "-o", form, environ=quiet.environ)
+    plan = parse(result.out)
+    assert plan["ratio"] == "1.0909090909"
+    assert plan["heaviness"] == "cpu-heavy"
+    assert [node["node"] for node in plan["ranking"]] == ["n1", "n2"]
+    assert [one["job"] for one in plan["jobs"]] == ["default/flask", "acme/b"]
+    assert plan["jobs"][0]["affinity"]["nodeAffinity"]
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "strategy"),
+    [
+        pytest.param(["--strategy", "none"], "spread", "none", id="the option wins"),
+        pytest.param([], "spread", "spread", id="else the setting"),
+        pytest.param([], "", "ratio", id="else the default"),
+    ],
+)
+def test_the_strategy_can_be_chosen(
+    quiet: Local, tmp_path: Path, option: list[str], variable: str, strategy: str
+) -> None:
+    environ = {**quiet.environ, "NIGHTSHIFT_STRATEGY": variable}
+    batch = write_batch(tmp_path, job())
+    result = call("rank", "-f", batch, "-o", "json", *option, environ=environ)
+    assert json.loads(result.out)["strategy"] == strategy
+
+
+def test_equal_jobs_share_one_affinity_in_the_table(quiet: Local, tmp_path: Path) -> None:
+    batch = write_batch(tmp_path, *[job(name=f"n{i}") for i in range(7)])
+    result = call("rank", "-f", batch, environ=quiet.environ)
+    assert result.out.count("nodeAffinity") == 1
+    assert "default/n4 and 2 more:" in result.out
+
+
+def test_a_batch_can_come_from_standard_input(quiet: Local) -> None:
+    data = json.dumps({"jobs": [job()]}).encode()
+    result = call("rank", "-f", "-", environ=quiet.environ, stdin=data)
+    assert result.code == 0
+    bad = call("rank", "-f", "-", environ=quiet.environ, stdin=b"{")
+    assert bad.err.startswith("nightshift: <stdin>: is not JSON")
+
+
+def one_message(result: Any) -> str:
+    """Check that a command failed with one message and nothing else."""
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith("nightshift: ")
+    assert result.err.count("nightshift: ") == 1
+    assert "Traceback" not in result.err
+    return str(result.err)
+
+
+def test_a_job_that_fits_no_node_is_one_message(quiet: Local, tmp_path: Path) -> None:
+    batch = write_batch(tmp_path, job(), job(name="huge", memory="64Gi"))
+    text = one_message(call("rank", "-f", batch, environ=quiet.environ))
+    assert "default/huge asks cpu 500m, memory 64Gi" in text
+    assert "the largest, n2, offers" in text
+    assert "Ask for less, or add a larger node" in text
+
+
+def test_an_unreachable_cluster_is_one_message(quiet: Local, tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        kubeconfig = tmp_path / "kubeconfig"
+        text = Path(quiet.environ["NIGHTSHIFT_KUBECONFIG"]).read_text()
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}"
+        kubeconfig.write_text(text.replace(quiet.server.url, url))
+        environ = {**quiet.environ, "NIGHTSHIFT_KUBECONFIG": str(kubeconfig)}
+        said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=environ))
+    assert f"the Kubernetes API at {url} does not answer" in said
+    assert "check that the cluster is up" in said
+    assert said.count("\n") == 1
+
+
+def test_no_kubeconfig_is_one_message(tmp_path: Path) -> None:
+    environ = {"NIGHTSHIFT_KUBECONFIG": str(tmp_path / "none")}
+    said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=environ))
+    assert "set NIGHTSHIFT_KUBECONFIG or KUBECONFIG" in said
+
+
+def test_rights_that_are_missing_are_one_message(quiet: Local, tmp_path: Path) -> None:
+    quiet.server.call(lambda local: local.faults.add("GET", "/nodes", 403))
+    said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=quiet.environ))
+    assert "forbids GET /api/v1/nodes" in said
+
+
+def test_a_batch_file_that_is_no_json_is_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    path.write_text('{"jobs": [}')
+    said = one_message(call("rank", "-f", str(path), environ={}))
+    assert "is not JSON: Expecting value at line 1 column 11" in said
+
+
+def test_an_unknown_scanner_is_one_message_that_lists_those_that_there_are(
+    tmp_path: Path,
+) -> None:
+    said = one_message(
+        call("rank", "-f", write_batch(tmp_path, job(scanners=["rufff"])), environ={})
+    )
+    assert "batchJob.json: jobs[0].scanners[0]: there is no scanner rufff; there are" in said
+    assert "ruff" in said.split("there are")[1]
+
+
+def test_a_strategy_that_there_is_not_is_one_message(tmp_path: Path) -> None:
+    environ = {"NIGHTSHIFT_STRATEGY": "magic"}
+    said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=environ))
+    assert "NIGHTSHIFT_STRATEGY: 'magic' is none of ratio" in said
+
+
+def test_bad_settings_are_one_message(tmp_path: Path) -> None:
+    environ = {"NIGHTSHIFT_MAX_PODS": "many", "NIGHTSHIFT_TIME_ZONE": "Mars"}
+    said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=environ))
+    assert "NIGHTSHIFT_MAX_PODS" in said
+    assert "NIGHTSHIFT_TIME_ZONE" in said
+
+
+def test_a_wrong_command_line_is_code_2() -> None:
+    assert call("rank", "--nonsense", environ={}).code == 2
+    assert call("rank", environ={}).code == 2

@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+
+from nightshift.domain.ids import NodeName
+from nightshift.domain.placement.affinity import (
+    WeightedNode,
+    build_affinity,
+    check_affinity,
+    weigh_nodes,
+)
+
+SOFT = "preferredDuringSchedulingIgnoredDuringExecution"
+HARD = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def names(count: int) -> list[NodeName]:
+    return [NodeName(f"n{i}") for i in range(count)]
+
+
+def wrapped(*terms: Any) -> dict[str, Any]:
+    return {"nodeAffinity": {SOFT: list(terms)}}
+
+
+def term(*values: str, weight: Any = 1) -> dict[str, Any]:
+    field = {"key": "metadata.name", "operator": "In", "values": list(values)}
+    return {"weight": weight, "preference": {"matchFields": [field]}}
+
+
+@pytest.mark.parametrize(
+    ("count", "weights"),
+    [
+        pytest.param(0, [], id="no node"),
+        pytest.param(1, [100], id="primary alone"),
+        pytest.param(4, [100, 15, 14, 13], id="three backups"),
+        pytest.param(16, [100, *range(15, 0, -1)], id="fifteen backups"),
+        pytest.param(40, [100, *range(15, 0, -1)], id="no weight 0 beyond fifteen"),
+    ],
+)
+def test_weights(count: int, weights: list[int]) -> None:
+    weighted = weigh_nodes(names(count))
+    assert [item.weight for item in weighted] == weights
+    assert [item.node for item in weighted] == names(count)[: len(weights)]
+
+
+def test_the_affinity_is_kubernetes_json() -> None:
+    assert build_affinity(weigh_nodes(names(2))) == wrapped(
+        term("n0", weight=100), term("n1", weight=15)
+    )
+
+
+def test_no_nodes_is_no_affinity() -> None:
+    assert build_affinity(()) == {}
+    check_affinity({})
+
+
+@pytest.mark.parametrize("weight", [0, 101])
+def test_a_weight_that_kubernetes_refuses_is_never_written(weight: int) -> None:
+    with pytest.raises(ValueError, match="range 1-100"):
+        build_affinity((WeightedNode(NodeName("n"), weight),))
+
+
+@pytest.mark.parametrize(
+    ("affinity", "fault"),
+    [
+        pytest.param(wrapped(term("a", weight=0)), "range 1-100", id="weight 0"),
+        pytest.param(wrapped(term("a", "b")), "one element", id="two values in one matchFields"),
+        pytest.param(wrapped(term()), "values", id="no value"),
+        pytest.param(wrapped(*(term(n) for n in names(17))), "has 17 terms", id="seventeen terms"),
+        pytest.param(wrapped(), "has 0 terms", id="no terms"),
+        pytest.param(wrapped(term("a"), term("a")), "named twice", id="weights would add up"),
+        pytest.param(wrapped({"weight": 1, "preference": {}}), "empty term", id="empty term"),
+        pytest.param(
+            {"nodeAffinity": {HARD: {"nodeSelectorTerms": []}}}, "only preferred", id="required"
+        ),
+        pytest.param(
+            {**wrapped(term("a")), "podAffinity": {}}, "only nodeAffinity", id="pod affinity"
+        ),
+        pytest.param({"nodeAffinity": []}, "expected an object", id="a list"),
+        pytest.param({"nodeAffinity": {}}, "not nothing", id="nothing inside"),
+    ],
+)
+def test_what_we_never_mean_to_send_is_refused(affinity: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        check_affinity(affinity)
+
+
+def test_sixteen_terms_stay_below_two_and_a_half_kilobytes() -> None:
+    long_names = [NodeName(f"ip-10-0-0-{i}.eu-central-1.compute.internal") for i in range(16)]
+    assert len(str(build_affinity(weigh_nodes(long_names)))) < 2_600
