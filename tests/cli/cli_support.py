@@ -52,7 +52,7 @@ class Terminal(Console):
     """A console that writes to memory, and presses Ctrl-C after a certain text."""
 
     def __init__(self, interrupt_after: str = "") -> None:
-        super().__init__(file=io.StringIO(), width=200, soft_wrap=True, highlight=False)
+        super().__init__(file=io.StringIO(), width=200, soft_wrap=True, emoji=False)
         self._interrupt_after = interrupt_after
 
     @property

@@ -181,6 +181,23 @@ def test_a_template_of_ones_own_and_a_namespace(quiet: Local, tmp_path: Path) ->
     assert [one["spec"]["backoffLimit"] for one in quiet.cluster.iterate(path)] == [7]
 
 
+def test_a_template_with_a_bad_amount_is_one_message(quiet: Local, tmp_path: Path) -> None:
+    template = tmp_path / "t.yaml"
+    shipped = (CONFIG_DIR / "job-template.yaml").read_text()
+    sidecar = "- {name: side, image: x, resources: {requests: {cpu: lots}}}\n        - name: scan"
+    template.write_text(shipped.replace("- name: scan", sidecar))
+    result = run(quiet, write_batch(tmp_path, job()), "--template", str(template))
+    assert result.code == 1
+    assert "the Job template: spec.template.spec.containers[0].resources.requests.cpu" in result.err
+
+
+def test_text_is_shown_as_it_is(quiet: Local, tmp_path: Path) -> None:
+    batch = write_batch(tmp_path, job(ref="a[red]b" + "x" * 300))
+    assert ":smile:" not in batch
+    result = call("run", "-f", str(tmp_path / "[b]:smile:.json"), environ=quiet.environ)
+    assert "[b]:smile:.json: cannot be read" in result.err
+
+
 def test_a_job_in_somebody_elses_name_is_one_message(quiet: Local, tmp_path: Path) -> None:
     batch = write_batch(tmp_path, job())
     planned = list(yaml.safe_load_all(run(quiet, batch, "--dry-run").out))[1]

@@ -46,6 +46,21 @@ def test_the_least_that_a_template_needs(tmp_path: Path) -> None:
             id="a name twice",
         ),
         pytest.param(
+            f"{HEAD}metadata: {{labels: [a]}}\nspec: {{{POD}}}",
+            "metadata.labels: expected an object",
+            id="labels as a list",
+        ),
+        pytest.param(
+            f"{HEAD}spec: {{{POD.replace('volumes', 'affinity: 1, volumes')}}}",
+            "spec.template.spec.affinity: expected an object",
+            id="a number as affinity",
+        ),
+        pytest.param(
+            f"{HEAD}spec: {{{POD.replace('{name: work}', '{name: work, secret: x}')}}}",
+            "spec.template.spec.volumes[1].secret: expected an object",
+            id="a word as secret",
+        ),
+        pytest.param(
             f"{HEAD}spec: {{{POD.replace('[{name: scan}]', '{name: scan}')}}}",
             "spec.template.spec.containers: expected a list of objects",
             id="no list",

@@ -147,6 +147,16 @@ def test_server_side_apply_says_what_to_do(kubectl: Kubectl) -> None:
     assert "use client-side apply" in done.stderr
 
 
+def test_create_in_protobuf_says_what_to_do_and_that_works(kubectl: Kubectl) -> None:
+    words = ("create", "namespace", "team")
+    done = kubectl.run(*words)
+    if done.returncode != 0:  # kubectl 1.32 and later send protobuf here
+        assert "--dry-run=client -o yaml | kubectl apply -f -" in done.stderr
+        kubectl.apply(kubectl.ok(*words, "--dry-run=client", "-o", "yaml"))
+    assert "Active" in kubectl.ok("get", "namespace", "team")
+    kubectl.ok("delete", "namespace", "team")
+
+
 def test_questions_about_oneself_and_the_server(kubectl: Kubectl) -> None:
     assert kubectl.ok("auth", "can-i", "create", "pods") == "yes\n"
     assert "Server Version: v1.36" in kubectl.ok("version")

@@ -6,12 +6,8 @@ from pathlib import Path
 import pytest
 
 from nightshift.domain.nodes import Taint, TaintEffect
-from nightshift.embedded.kube.nodespecs import (
-    NodeSpec,
-    node_object,
-    parse_node_options,
-    read_node_file,
-)
+from nightshift.embedded.kube.nodeobjects import node_object
+from nightshift.embedded.kube.nodespecs import NodeSpec, parse_node_options, read_node_file
 from nightshift.errors import ConfigErrors
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)

@@ -10,7 +10,8 @@ from nightshift.domain.fingerprints import identify
 
 RULES = ("R1", "R2")
 PATHS = ("a.py", "b.py", "lib/c.py")
-LINES = ("x = 1", "assert x", "assert x ", "call(shell=True)", "", "}", "y = compute(x, 1)")
+ALIKE = tuple(f"result = compute(value, {n})" for n in range(4))
+LINES = ("x = 1", "assert x", "assert x ", "", "}", *ALIKE)
 
 Tree = dict[str, list[str]]
 

@@ -2,6 +2,8 @@
 
 import copy
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -67,26 +69,26 @@ def test_empty_patches_change_nothing(obj: Object) -> None:
     assert apply_json_patch(obj, []) == obj
 
 
+def code_of(call: Callable[[], object]) -> int:
+    """Give the HTTP status that a call would be answered with; other errors pass through."""
+    try:
+        call()
+    except StatusError as error:
+        return error.code
+    return 200
+
+
 @given(OBJECTS, JSON)
 def test_patches_of_any_shape_are_applied_or_refused(obj: Object, patch: Any) -> None:
     for apply in (apply_merge_patch, apply_strategic_patch, apply_json_patch):
-        try:
-            assert isinstance(apply(obj, patch), dict)
-        except StatusError as error:
-            assert error.code in {400, 422}
+        assert code_of(partial(apply, obj, patch)) in {200, 400, 422}
 
 
 @given(st.text(max_size=30), LABELS)
 def test_selector_text_is_read_or_refused(text: str, labels: dict[str, str]) -> None:
     obj: Object = {"metadata": {"labels": labels}}
-    try:
-        assert labels_match(parse_label_selector(text), obj) in {True, False}
-    except StatusError as error:
-        assert error.code == 400
-    try:
-        parse_field_selector(text, "pods")
-    except StatusError as error:
-        assert error.code == 400
+    assert code_of(lambda: labels_match(parse_label_selector(text), obj)) in {200, 400}
+    assert code_of(lambda: parse_field_selector(text, "pods")) in {200, 400}
 
 
 @given(LABELS, st.sampled_from("abcd"), st.sampled_from(["1", "x"]))

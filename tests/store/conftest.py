@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
 from nightshift.embedded.postgres import EmbeddedPostgres
-from nightshift.store import migrate, reader_engine, transaction, writer_engine
+from nightshift.store import reader_engine, transaction, writer_engine
 from nightshift.store.models import Base
+from nightshift.store.schema import migrate
 
 
 @pytest.fixture(scope="session")

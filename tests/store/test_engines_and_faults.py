@@ -22,6 +22,7 @@ from nightshift.errors import (
 from nightshift.store.engines import parse_database_url
 from nightshift.store.faults import translate
 from nightshift.store.models import Base
+from nightshift.store.schema import migrate, newest_version
 
 
 @pytest.mark.parametrize(
@@ -154,9 +155,9 @@ def test_migrations_give_exactly_the_models(engine: Engine) -> None:
 def test_migrating_at_once_and_again_is_safe(postgres: EmbeddedPostgres) -> None:
     url = postgres.create_database("migrated_by_many")
     versions: list[str] = []
-    threads = [threading.Thread(target=lambda: versions.append(store.migrate(url))) for _ in "abc"]
+    threads = [threading.Thread(target=lambda: versions.append(migrate(url))) for _ in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [*versions, store.migrate(url)] == [store.newest_version()] * 4
+    assert [*versions, migrate(url)] == [newest_version()] * 4

@@ -18,6 +18,7 @@ from nightshift.errors import StoreBusy
 from nightshift.runner.ingest_shards import IngestJob, ScanNote, ingest_shards
 from nightshift.runner.patience import Patience
 from nightshift.runner.workspace import Workspace
+from nightshift.store.schema import migrate
 from tests.store.nights import ACCOUNT, COMMITS, Nights
 from tests.store.volumes import TestVolume, sarif
 
@@ -38,7 +39,7 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedP
 def nights(own_postgres: EmbeddedPostgres) -> Iterator[Nights]:
     own_postgres.start()
     url = own_postgres.create_database(f"crash_{next(_NUMBERS)}")
-    store.migrate(url)
+    migrate(url)
     engine = store.writer_engine(url)
     yield Nights(engine, names=NAMES)
     engine.dispose()

@@ -123,6 +123,17 @@ def test_edited_line_keeps_its_finding_under_a_new_key(nights: Nights, query: Qu
     assert query("SELECT event FROM finding_events ORDER BY id") == [("opened",), ("updated",)]
 
 
+def test_lines_edited_into_equal_ones_stay_two_findings(nights: Nights, query: Query) -> None:
+    before = [seen_at(n, f"assert value_of_x == {n}") for n in (10, 12)]
+    nights.night(before, COMMITS[0])
+    result = nights.night([seen_at(n, "assert value_of_x == 7") for n in (10, 12)], COMMITS[1])
+    assert (result.counts.updated, result.counts.opened, result.counts.fixed) == (2, 0, 0)
+    assert query("SELECT id, line, count(*) OVER (PARTITION BY fingerprint) FROM findings") == [
+        (1, 10, 2),
+        (2, 12, 2),
+    ]
+
+
 def test_renamed_file_keeps_its_findings(nights: Nights, query: Query) -> None:
     nights.night([seen_at(10, "assert x")], COMMITS[0])
     nights.night([seen_at(10, "assert x", path="lib/main.py")], COMMITS[1], paths=["lib/main.py"])

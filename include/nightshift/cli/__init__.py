@@ -39,8 +39,6 @@ app.command(hidden=True)(supervise)
 config_app.command("check")(check)
 app.add_typer(config_app, name="config")
 
-INTERRUPTED = 130
-
 
 def main(arguments: Sequence[str], shell: Shell) -> int:
     """Run one command; gives the process's exit code.
@@ -53,6 +51,6 @@ def main(arguments: Sequence[str], shell: Shell) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except NightshiftError as error:
-        shell.err.print(f"nightshift: {error}", markup=False)
+        shell.say(f"nightshift: {error}")
         return 1
     return 0

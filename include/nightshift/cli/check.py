@@ -24,11 +24,14 @@ def check(context: typer.Context) -> None:
     cluster nor a database. Every part is checked, also after a fault.
     """
     shell: Shell = context.obj
+    settings = shell.settings()  # the rest cannot be found without them
+    for strange, meant in list_misspelt(shell.environ):
+        shell.say(f"{strange} is not a setting; did you mean {meant}?")
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("settings", lambda: _check_settings(shell)),
-        ("scanners", lambda: ", ".join(read_scanners(shell.settings()))),
-        (REGISTRY, lambda: _check_registry(shell)),
-        (TEMPLATE, lambda: _check_template(shell)),
+        ("settings", lambda: f"strategy {choose_strategy(None, settings)}"),
+        ("scanners", lambda: ", ".join(read_scanners(settings))),
+        (REGISTRY, lambda: _check_registry(settings)),
+        (TEMPLATE, lambda: _check_template(settings)),
     ]
     results = [_report(shell, name, one) for name, one in checks]
     if not all(results):
@@ -46,20 +49,12 @@ def _report(shell: Shell, name: str, one: Callable[[], str]) -> bool:
         shell.print_text(f"ok      {name}: {one()}")
     except NightshiftError as error:
         shell.print_text(f"FAULTY  {name}")
-        shell.err.print(f"nightshift: {error}", markup=False)
+        shell.say(f"nightshift: {error}")
         return False
     return True
 
 
-def _check_settings(shell: Shell) -> str:
-    choose_strategy(None, shell.settings())
-    for strange, meant in list_misspelt(shell.environ):
-        shell.err.print(f"{strange} is not a setting; did you mean {meant}?", markup=False)
-    return "can be read"
-
-
-def _check_registry(shell: Shell) -> str:
-    settings = shell.settings()
+def _check_registry(settings: Settings) -> str:
     path = settings.config_dir / REGISTRY
     if not path.exists():
         raise ConfigError(str(path), "is not there; copy repositories.example.yaml and edit it")
@@ -68,7 +63,7 @@ def _check_registry(shell: Shell) -> str:
     return f"{len(registry.accounts)} accounts, {repositories} repositories"
 
 
-def _check_template(shell: Shell) -> str:
-    path = template_path(shell.settings())
+def _check_template(settings: Settings) -> str:
+    path = template_path(settings)
     read_job_template(path)
     return f"{path.name} can be filled in"

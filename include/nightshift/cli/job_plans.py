@@ -130,6 +130,7 @@ def place_jobs(
     What a pod needs is read from its manifest, so that sidecars in the template count.
 
     :raises CapacityImpossible: if a job fits no node even when it is empty.
+    :raises ConfigError: if the template's requests or tolerations cannot be read.
     """
     manifests = [build_job(template, one.parts) for one in jobs]
     demands = [_demand(one, manifest) for one, manifest in zip(jobs, manifests, strict=True)]
@@ -154,11 +155,12 @@ def _why_nothing(result: HeadResult) -> str:
 
 def _demand(one: PlannedJob, manifest: Object) -> ShardDemand:
     spec = manifest["spec"]["template"]["spec"]
-    return ShardDemand(
-        shown_name(one.job),
-        effective_requests({"spec": spec}).need,
-        parse_tolerations(spec.get("tolerations")),
-    )
+    try:
+        need = effective_requests({"spec": spec}).need
+        tolerations = parse_tolerations(spec.get("tolerations"), "spec.tolerations")
+    except ValueError as error:
+        raise ConfigError("the Job template", f"spec.template.{error}") from error
+    return ShardDemand(shown_name(one.job), need, tolerations)
 
 
 def _plan_job(

@@ -36,7 +36,7 @@ def follow(
             for one in jobs:
                 text = describe(states[one.name], pods.get(one.name))
                 if text != shown[one.name]:
-                    shell.err.print(f"{one.shown}: {text}", markup=False)
+                    shell.say(f"{one.shown}: {text}")
                     shown[one.name] = text
             progress.update(bar, completed=sum(s.phase.ended for s in states.values()))
     return states
@@ -51,10 +51,9 @@ def report(
     open_ones = [one for one in jobs if not _has_ended(states.get(one.name))]
     shell.print_text(f"{sum(good)} of {len(jobs)} jobs succeeded")
     if open_ones:
-        shell.err.print(
+        shell.say(
             f"nightshift: {len(open_ones)} jobs have not ended within --timeout and go on; run the "
-            "same command again to follow them",
-            markup=False,
+            "same command again to follow them"
         )
     return all(good)
 

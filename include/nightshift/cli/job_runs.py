@@ -84,7 +84,7 @@ def carry_out(shell: Shell, settings: Settings, prepared: Prepared, options: Run
 
     :raises NightshiftError: if the cluster refuses a Job or stays away. What was started goes on.
     """
-    shell.err.print(f"{len(prepared.jobs)} jobs: {prepared.plan.reason}", markup=False)
+    shell.say(f"{len(prepared.jobs)} jobs: {prepared.plan.reason}")
     cluster = connect(settings)
     started: list[str] = []
     try:
@@ -112,7 +112,7 @@ def _start(shell: Shell, cluster: Cluster, one: PlannedJob, manifest: Object) ->
     started = start_job(cluster, manifest, Pace(_START_SECONDS, 1.0))
     write_config_map(cluster, one.name, one.files, one.parts.labels, owner=started.object)
     what = "is there already" if started.adopted else "created"
-    shell.err.print(f"{one.shown}: Job {cluster.namespace}/{one.name} {what}", markup=False)
+    shell.say(f"{one.shown}: Job {cluster.namespace}/{one.name} {what}")
     return started
 
 
@@ -125,13 +125,12 @@ def _clean_up(cluster: Cluster, states: Mapping[str, JobState], options: RunOpti
 def _interrupt(shell: Shell, cluster: Cluster, started: Sequence[str], options: RunOptions) -> None:
     if options.delete_on_interrupt:
         _delete(cluster, started)
-        shell.err.print(f"interrupted: deleted the {len(started)} Jobs of this run")
+        shell.say(f"interrupted: deleted the {len(started)} Jobs of this run")
         return
     labels = ",".join(f"{name}={value}" for name, value in sorted(follow_labels().items()))
-    shell.err.print(
+    shell.say(
         "interrupted: the Jobs go on. Run the same command again to follow them, or end them "
-        f"with `kubectl delete jobs -n {cluster.namespace} -l {labels}`",
-        markup=False,
+        f"with `kubectl delete jobs -n {cluster.namespace} -l {labels}`"
     )
 
 

@@ -15,6 +15,7 @@ from nightshift.domain.ids import ShardName
 from nightshift.domain.nodes import Node, describe_resources
 from nightshift.domain.placement.names import StrategyName
 from nightshift.domain.placement.plans import PlacementPlan, ShardDemand
+from nightshift.domain.placement.scheduler_model import nodes_to_score
 from nightshift.domain.placement.strategies import strategy_by_name
 from nightshift.errors import ConfigError
 from nightshift.settings import Settings
@@ -118,6 +119,12 @@ def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
     shell.print_text(f"{jobs} asking {describe_resources(plan.demand)} in all")
     shell.print_text(f"ratio {plan.to_json()['ratio']} ({plan.ratio.heaviness})")
     shell.print_text(f"strategy {plan.strategy}: {plan.reason}")
+    scored = nodes_to_score(len(plan.ranking))
+    if scored < len(plan.ranking):
+        shell.print_text(
+            f"the scheduler scores about {scored} of {len(plan.ranking)} nodes for a pod; where the "
+            "preferred one is not among them, the preference has no effect"
+        )
     shell.print_text("")
     rows = [
         (str(place), node.name, "yes" if node.candidate else "no", node.reason)

@@ -42,4 +42,4 @@ def show_settings(
     ]
     shell.print_table(("variable", "value", "from"), rows)
     for strange, meant in list_misspelt(shell.environ):
-        shell.err.print(f"{strange} is not a setting; did you mean {meant}?", markup=False)
+        shell.say(f"{strange} is not a setting; did you mean {meant}?")

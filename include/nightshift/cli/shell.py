@@ -18,10 +18,8 @@ class Shell:
     """
 
     environ: Mapping[str, str]
-    out: Console = field(default_factory=lambda: Console(soft_wrap=True, highlight=False))
-    err: Console = field(
-        default_factory=lambda: Console(stderr=True, soft_wrap=True, highlight=False)
-    )
+    out: Console = field(default_factory=lambda: _console())
+    err: Console = field(default_factory=lambda: _console(stderr=True))
     stdin: BinaryIO = field(default_factory=lambda: sys.stdin.buffer)
     look_seconds: float = 2.0
 
@@ -42,5 +40,13 @@ class Shell:
             self.print_text("  ".join(cells).rstrip())
 
     def print_text(self, text: str) -> None:
-        """Write text as it is: no markup, no wrapping, no colour."""
-        self.out.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Write a result as it is: no markup, no emoji, no wrapping, no colour."""
+        self.out.out(text, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Write what is no result, such as progress or a refusal, as it is."""
+        self.err.out(text, highlight=False)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)

@@ -38,9 +38,22 @@ def _check_pod(job: dict[str, Any], faults: Faults) -> None:
         if not isinstance(found, dict):
             faults.add(path[: index + 1], "expected an object")
             return
+    for path_to in (("metadata",), ("spec", "template", "metadata"), (*path, "affinity")):
+        _check_mapping(job, path_to, faults)
     _check_named(found, "initContainers", (INIT_CONTAINER,), faults)
     _check_named(found, "containers", (MAIN_CONTAINER,), faults)
     _check_named(found, "volumes", VOLUMES, faults)
+
+
+def _check_mapping(job: dict[str, Any], path: tuple[str, ...], faults: Faults) -> None:
+    """Check an object that may also be left out, and the labels in it."""
+    found: Any = job
+    for step in path:
+        found = found.get(step) or {}
+    if not isinstance(found, dict):
+        faults.add(path, "expected an object")
+    elif not isinstance(found.get("labels") or {}, dict):
+        faults.add((*path, "labels"), "expected an object")
 
 
 def _check_named(pod: dict[str, Any], key: str, wanted: tuple[str, ...], faults: Faults) -> None:
@@ -53,3 +66,6 @@ def _check_named(pod: dict[str, Any], key: str, wanted: tuple[str, ...], faults:
     for name in wanted:
         if names.count(name) != 1:
             faults.add(path, f"expected one item named {name}")
+    for index, item in enumerate(items):
+        if not isinstance(item.get("secret") or {}, dict):
+            faults.add((*path, index, "secret"), "expected an object")

@@ -81,6 +81,7 @@ class _Stack:
     postgres: EmbeddedPostgres
 
     def base_components(self) -> list[Component]:
+        (self.layout.data / "repositories").mkdir(exist_ok=True)
         return [
             Component(
                 name="postgres",
@@ -151,6 +152,10 @@ class _Stack:
             *("--data", str(self.layout.cluster), "--port", str(self.ports.cluster)),
             *("--nodes", str(self.options.nodes)),
             *("--image", image),
+            # Pods need our code and the trial's repositories, and must not see the stack's secrets.
+            *("--visible", str(self.layout.project / "include")),
+            *("--visible", str(self.layout.data / "repositories")),
+            *("--hidden", str(self.layout.data)),
         )
 
 

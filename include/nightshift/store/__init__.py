@@ -35,7 +35,6 @@ from nightshift.store.records import (
 )
 from nightshift.store.registry import sync_repositories, sync_scanners
 from nightshift.store.scans import list_scans, list_scans_of_shards
-from nightshift.store.schema import migrate, newest_version
 from nightshift.store.shards import record_pod, save_clone_shards, save_shards
 from nightshift.store.summaries import (
     BatchProgress,
@@ -86,8 +85,6 @@ __all__ = [
     "list_scans",
     "list_scans_of_shards",
     "mark_deleted",
-    "migrate",
-    "newest_version",
     "open_batch",
     "read_batch_progress",
     "read_batch_summary",

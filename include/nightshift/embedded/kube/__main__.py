@@ -32,6 +32,13 @@ def serve(
         list[str] | None,
         typer.Option(help="NAME=DIR: containers of this image find DIR/bin first on PATH."),
     ] = None,
+    visible: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder that pods see read-only wherever it is, even below /tmp."),
+    ] = None,
+    hidden: Annotated[
+        list[Path] | None, typer.Option(help="A folder that looks empty inside pods.")
+    ] = None,
     pretend_pods: Annotated[
         bool, typer.Option("--pretend-pods", help="Pods run nothing and succeed after a while.")
     ] = False,
@@ -52,6 +59,8 @@ def serve(
             kubelet=KubeletOptions(
                 data.resolve() / "kubelet",
                 images=dict(_parse_image(text) for text in image or []),
+                visible_paths=tuple(path.resolve() for path in visible or []),
+                hidden_paths=tuple(path.resolve() for path in hidden or []),
                 pretend_seconds=pretend_seconds if pretend_pods else None,
             ),
         )
@@ -71,10 +80,11 @@ def _nodes(file: Path | None, options: list[str]) -> tuple[NodeSpec, ...]:
 
 def _parse_image(text: str) -> tuple[str, Image]:
     name, _, folder = text.partition("=")
-    programs = Path(folder).resolve() / "bin"
+    environment = Path(folder).resolve()
+    programs = environment / "bin"
     if not name or not folder or not programs.is_dir():
         raise ConfigError(f"--image {text}", "write NAME=DIR, with a folder DIR/bin")
-    return name, Image(path_dirs=(programs,), host=True)
+    return name, Image(path_dirs=(programs,), visible=(environment,), host=True)
 
 
 async def _serve(options: ClusterOptions) -> None:

@@ -9,6 +9,11 @@ from nightshift.embedded.kube.context import Api
 from nightshift.embedded.kube.interfaces import Object
 from nightshift.embedded.kube.requests import Query, Target, parse_object
 
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_PROTOBUF_HINT = (
+    "; instead of 'kubectl create ..' use"
+    " 'kubectl create .. --dry-run=client -o yaml | kubectl apply -f -'"
+)
 _JSON_BODIES = frozenset({"", "application/json", "application/octet-stream"})
 
 
@@ -31,6 +36,8 @@ class Call:
 
         :raises StatusError: 400, 413, 415.
         """
-        if self.request.headers.get("Content-Type", "").partition(";")[0] not in _JSON_BODIES:
-            raise statuses.unsupported_media_type(self.request.content_type, "application/json")
+        media_type = self.request.headers.get("Content-Type", "").partition(";")[0]
+        if media_type not in _JSON_BODIES:
+            hint = _PROTOBUF_HINT if media_type == PROTOBUF else ""
+            raise statuses.unsupported_media_type(media_type, f"application/json{hint}")
         return parse_object(await self.request.read())

@@ -22,14 +22,14 @@ from nightshift.embedded.kube.faults import Faults
 from nightshift.embedded.kube.interfaces import Object, PodRuntime
 from nightshift.embedded.kube.kubeconfig import load_token, write_kubeconfig
 from nightshift.embedded.kube.kubelet import KubeletOptions, LocalKubelet
-from nightshift.embedded.kube.nodespecs import (
+from nightshift.embedded.kube.nodeobjects import (
     LEASE_NAMESPACE,
     LEASE_SECONDS,
-    NodeSpec,
     lease_object,
     micro_time,
     node_object,
 )
+from nightshift.embedded.kube.nodespecs import NodeSpec
 from nightshift.embedded.kube.privatefiles import private_folder
 from nightshift.embedded.kube.resources import Registry, resource_of_key
 from nightshift.embedded.kube.scheduler import run_scheduler
@@ -75,6 +75,7 @@ class LocalCluster:
         self.options = options
         self.faults = Faults()
         self.url = ""
+        self._server: KubeServer | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._stack = AsyncExitStack()
         self.store = MemoryStore(
@@ -83,6 +84,11 @@ class LocalCluster:
             first_version=int(options.clock().timestamp() * 1000),
         )
         self.events = StoredEvents(self.store, options.clock)
+
+    @property
+    def open_requests(self) -> int:
+        """How many requests are being answered now; watches and followed logs count."""
+        return self._server.open_requests if self._server else 0
 
     @property
     def kubeconfig(self) -> Path:
@@ -173,7 +179,7 @@ class LocalCluster:
         ssl_context, ca_pem = server_context(folder / "pki", self.options.clock())
         token = load_token(folder / "token")
         api = Api(self.store, Registry(), admit, self.options.clock, runtime)
-        server = KubeServer(api, Access(ssl_context, token), self.faults)
+        server = self._server = KubeServer(api, Access(ssl_context, token), self.faults)
         stack.push_async_callback(server.stop)
         try:
             self.url = await server.start(self.options.port)

@@ -194,13 +194,17 @@ def check_shape(obj: Object) -> Object:
         if field in obj and not isinstance(obj[field], dict | None):
             raise statuses.bad_request(f"{field} must be an object")
     for field in ("conditions", "containerStatuses", "initContainerStatuses"):
-        listed = (obj.get("status") or {}).get(field) or []
-        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-            raise statuses.bad_request(f"status.{field} must be a list of objects")
-    finalizers = metadata.get("finalizers") or []
-    if not isinstance(finalizers, list) or not all(isinstance(f, str) for f in finalizers):
-        raise statuses.bad_request("metadata.finalizers must be a list of strings")
+        _check_list((obj.get("status") or {}).get(field), dict, f"status.{field}")
+    _check_list(metadata.get("finalizers"), str, "metadata.finalizers")
     return obj
+
+
+def _check_list(value: object, kind: type, where: str) -> None:
+    if value is None:
+        return
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        what = "strings" if kind is str else "objects"
+        raise statuses.bad_request(f"{where} must be a list of {what}")
 
 
 def _check_strings(value: object, where: str) -> None:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from nightshift.embedded.kube import statuses, subresources
-from nightshift.embedded.kube.calls import Call
+from nightshift.embedded.kube.calls import PROTOBUF, Call
 from nightshift.embedded.kube.conversions import to_served
 from nightshift.embedded.kube.deletions import (
     delete_collection,
@@ -32,7 +32,6 @@ from nightshift.embedded.kube.tables import render_table
 from nightshift.embedded.kube.watches import EventType, parse_watch_options, watch_events
 from nightshift.embedded.kube.writes import WriteOptions, create_object, replace_object
 
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 _RENDERINGS = {"Table": "v1", "PartialObjectMetadata": "v1", "PartialObjectMetadataList": "v1"}
 
 Verb = Callable[[Call], Awaitable[web.StreamResponse]]

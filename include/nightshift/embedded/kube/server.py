@@ -58,6 +58,11 @@ class KubeServer:
         self._answering: set[asyncio.Task[object]] = set()
         self._runner: web.AppRunner | None = None
 
+    @property
+    def open_requests(self) -> int:
+        """How many requests are being answered now; watches and followed logs count."""
+        return len(self._answering)
+
     async def start(self, port: int = 0) -> str:
         """Listen; port 0 takes a free one.
 

@@ -4,35 +4,22 @@ Memory is bounded: each kind keeps the last ``history`` changes, as Kubernetes' 
 a watch that asks for older ones gets 410 Expired and lists again.
 """
 
-import asyncio
 import random
 import uuid
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from nightshift.clock import Clock, utc_now
 from nightshift.embedded.kube import statuses
-from nightshift.embedded.kube.interfaces import Object, StatusError, WatchEvent
+from nightshift.embedded.kube.interfaces import Object, StatusError
 from nightshift.embedded.kube.resources import GENERATION_KEYS, resource_of_key
+from nightshift.embedded.kube.subscriptions import Change, ChangeType, Events, Subscription
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as apimachinery's rand.String: no vowels
 _SUFFIX_LENGTH = 5
 _NAME_LIMIT = 63
-
-
-class Change(NamedTuple):
-    """One entry of a kind's history.
-
-    :param previous: the object before, None when it was added; lets a selector tell an object
-        that no longer matches from one that never did.
-    """
-
-    type: Literal["ADDED", "MODIFIED", "DELETED"]
-    object: Object
-    previous: Object | None
-    version: int
 
 
 def copy_json(value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -48,66 +35,6 @@ def copy_json(value: Any) -> Any:  # noqa: ANN401 - JSON
 def timestamp(now: Clock) -> str:
     """Write the current time as Kubernetes does: RFC 3339, UTC, whole seconds."""
     return now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-class Subscription:
-    """An endless async iterator of one kind's changes; ``close`` ends it.
-
-    :param backlog: what is to be read first.
-    :param limit: end with 410 when the reader is this many more changes behind; None never does.
-    """
-
-    def __init__(self, backlog: Sequence[Change], limit: int | None = None) -> None:
-        self._pending = deque(backlog)
-        self._limit = None if limit is None else limit + len(backlog)
-        self._behind = False
-        self._closed = False
-        self._wake = asyncio.Event()
-
-    @property
-    def ready(self) -> int:
-        """How many changes wait to be read."""
-        return len(self._pending)
-
-    def push(self, change: Change) -> None:
-        """Hand one change to the reader."""
-        if self._limit is not None and len(self._pending) >= self._limit:
-            self._behind = True
-        else:
-            self._pending.append(change)
-        self._wake.set()
-
-    def close(self) -> None:
-        """End the iteration."""
-        self._closed = True
-        self._wake.set()
-
-    def __aiter__(self) -> "Subscription":
-        return self
-
-    async def __anext__(self) -> Change:
-        while not self._pending:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._behind:
-                raise statuses.expired("the watch fell too far behind; list again")
-            self._wake.clear()
-            await self._wake.wait()
-        return self._pending.popleft()
-
-
-class _Events:
-    """A subscription as ``interfaces.WatchEvent``s; holds it alive."""
-
-    def __init__(self, subscription: Subscription) -> None:
-        self._subscription = subscription
-
-    def __aiter__(self) -> "_Events":
-        return self
-
-    async def __anext__(self) -> WatchEvent:
-        change = await self._subscription.__anext__()
-        return WatchEvent(change.type, change.object)
 
 
 class MemoryStore:
@@ -274,14 +201,14 @@ class MemoryStore:
 
         return self.mutate(kind, name, namespace, mark)
 
-    def watch(self, kind: str, since: int | None = None) -> _Events:
+    def watch(self, kind: str, since: int | None = None) -> Events:
         """Follow changes after version ``since``; None starts with ADDED for all that exist.
 
         Changes are kept from this call on, even before the first one is read.
 
         :raises StatusError: 410 Expired when ``since`` is older than what is kept.
         """
-        return _Events(self.subscribe(kind, since))
+        return Events(self.subscribe(kind, since))
 
     def subscribe(
         self, kind: str, since: int | None = None, *, limit: int | None = None
@@ -304,7 +231,7 @@ class MemoryStore:
     def _commit(
         self,
         kind: str,
-        type_: Literal["ADDED", "MODIFIED", "DELETED"],
+        type_: ChangeType,
         place: tuple[str, str],
         obj: Object,
     ) -> Object:

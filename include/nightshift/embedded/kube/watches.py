@@ -15,7 +15,7 @@ from nightshift.embedded.kube.interfaces import Object, StatusError
 from nightshift.embedded.kube.lists import parse_selection, parse_version
 from nightshift.embedded.kube.requests import Query, Target
 from nightshift.embedded.kube.selectors import Selection
-from nightshift.embedded.kube.storage import Change, Subscription
+from nightshift.embedded.kube.subscriptions import Change, Subscription
 
 BACKLOG_LIMIT = 10_000
 """Changes that a client may be behind before its watch ends with 410 Expired."""
