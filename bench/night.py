@@ -9,7 +9,6 @@ Airflow, pod starts, cloning, ingest, uneven shards. Scans sleep, so that two co
 import argparse
 import datetime as dt
 import json
-import os
 import shutil
 import sys
 import time
@@ -19,9 +18,15 @@ import yaml
 
 from nightshift.embedded.airflow import AirflowApi
 from nightshift.embedded.layout import Layout, find_project
+from nightshift.embedded.options import StackOptions
 from nightshift.embedded.postgres import EmbeddedPostgres
 from nightshift.embedded.sample_history import File, write_repository
-from nightshift.embedded.stack import StackOptions, airflow_api, start_stack, stop_stack
+from nightshift.embedded.stack import (
+    airflow_api,
+    pods_at_once,
+    start_stack,
+    stop_stack,
+)
 from nightshift.store.batches import find_batch
 from nightshift.store.engines import reader_engine, transaction
 from nightshift.store.summaries import BatchSummary, read_batch_summary
@@ -113,7 +118,7 @@ def _measure(
     summary: BatchSummary,
     tasks: list[dict[str, str]],
 ) -> dict[str, object]:
-    slots = 2 * (os.cpu_count() or 2)
+    slots = pods_at_once()
     ideal = total / slots
     wall = _seconds(run["start_date"], run["end_date"])
     scanning = [t for t in tasks if t["task_id"] == "scan" and t["start_date"] and t["end_date"]]

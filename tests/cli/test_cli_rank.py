@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from nightshift.embedded.kube.nodespecs import NodeSpec
 from tests.cli.cli_support import Local, call, job, write_batch
-from tests.cluster.kube_support import build_pod
+from tests.cli.conftest import environ_of
+from tests.cluster.kube_support import build_pod, running_server
 
 
 def test_the_table_has_ratio_ranking_reasons_and_affinity(quiet: Local, tmp_path: Path) -> None:
@@ -63,6 +65,15 @@ def test_equal_jobs_share_one_affinity_in_the_table(quiet: Local, tmp_path: Path
     result = call("rank", "-f", batch, environ=quiet.environ)
     assert result.out.count("nodeAffinity") == 1
     assert "default/n4 and 2 more:" in result.out
+
+
+def test_above_100_nodes_the_schedulers_sample_is_mentioned(tmp_path: Path) -> None:
+    nodes = tuple(NodeSpec(f"n{number:03d}", "4", "16Gi") for number in range(200))
+    batch = write_batch(tmp_path, job())
+    with running_server(tmp_path / "large", nodes) as server:
+        result = call("rank", "-f", batch, environ=environ_of(server))
+    assert "the scheduler scores about 100 of 200 nodes for a pod" in result.out
+    assert result.out.count("- weight: ") == 16
 
 
 def test_a_batch_can_come_from_standard_input(quiet: Local) -> None:

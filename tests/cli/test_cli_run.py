@@ -191,10 +191,8 @@ def test_a_template_with_a_bad_amount_is_one_message(quiet: Local, tmp_path: Pat
     assert "the Job template: spec.template.spec.containers[0].resources.requests.cpu" in result.err
 
 
-def test_text_is_shown_as_it_is(quiet: Local, tmp_path: Path) -> None:
-    batch = write_batch(tmp_path, job(ref="a[red]b" + "x" * 300))
-    assert ":smile:" not in batch
-    result = call("run", "-f", str(tmp_path / "[b]:smile:.json"), environ=quiet.environ)
+def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
+    result = call("run", "-f", str(tmp_path / "[b]:smile:.json"), environ={})
     assert "[b]:smile:.json: cannot be read" in result.err
 
 

@@ -54,7 +54,8 @@ def build_context(operator: Any) -> dict[str, Any]:
 
 def run_deferrable(operator: Any, context: dict[str, Any]) -> Any:
     """Do what the triggerer does: run the trigger, then resume the operator with its event."""
-    method, kwargs = operator.execute, {}
+    method = operator.execute
+    kwargs: dict[str, Any] = {}
     while True:
         try:
             return method(context, **kwargs)
@@ -71,7 +72,7 @@ async def first_event(trigger: Any) -> Any:
 
 
 def run_case(kubeconfig: str, name: str, mode: str, command: str) -> dict[str, Any]:
-    operator = KubernetesPodOperator(
+    operator: Any = KubernetesPodOperator(
         task_id=name,
         name=name,
         namespace="default",

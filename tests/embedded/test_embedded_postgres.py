@@ -144,3 +144,12 @@ def test_other_database_names_are_refused(server: EmbeddedPostgres, name: str) -
 def test_server_that_was_never_started_says_so(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="no PostgreSQL was started here"):
         EmbeddedPostgres(tmp_path).url()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no user namespace")
+def test_root_without_user_namespaces_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no unshare is
+    with pytest.raises(PermanentError, match=r"does not run as root.*ordinary user"):
+        EmbeddedPostgres(tmp_path / "postgres").start()

@@ -1,14 +1,17 @@
 """A workspace as a clone pod leaves it, and the scan runner started as a pod starts it."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from nightshift.clock import utc_now
 from nightshift.domain.ids import (
     AccountName,
     CommitSha,
@@ -28,7 +31,14 @@ from nightshift.domain.worklists import (
     ScanWorkList,
 )
 from nightshift.runner.manifests import write_manifest
+from nightshift.runner.sandbox import Sandbox, detect_sandbox
+from nightshift.runner.scan_canaries import CanaryResult
+from nightshift.runner.scan_execution import Executor
+from nightshift.runner.scan_items import run_item
+from nightshift.runner.scan_pods import ScanPod
+from nightshift.runner.scan_toolchain import read_toolchain
 from nightshift.runner.workspace import Workspace
+from nightshift.scanners import SHIPPED, get_scanner, load_scanners
 
 PROJECT = Path(__file__).parents[2]
 COMMIT = CommitSha("1" * 40)
@@ -47,6 +57,11 @@ def scanner_python() -> Path:
             "or name another environment in NIGHTSHIFT_SCANNER_ENV"
         )
     return python
+
+
+_toolchain = functools.cache(read_toolchain)
+_CANARIES: dict[ScannerName, CanaryResult] = {}
+"""Of the shipped scanners, once for all tests, as once for all scans of a pod."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +149,32 @@ class Pod:
     def status(self, item: ScanItem) -> ScanStatus:
         text = (self.workspace.scan(SHARD, item.scan) / "status.json").read_text(encoding="utf-8")
         return load(ScanStatus, text)
+
+    def scan_here(
+        self,
+        item: ScanItem,
+        sandbox: Sandbox | None = None,
+        *,
+        require: bool = True,
+        stop: bool = False,
+    ) -> ScanStatus:
+        """Run one scan in this process, which is faster than a runner of its own."""
+        scratch = self.root.parent / "scratch"
+        for folder in (scratch, self.root / "out" / SHARD):
+            folder.mkdir(exist_ok=True)
+        python = Path(sys.executable) if self.scanners else scanner_python()
+        pod = ScanPod(
+            work_list=ScanWorkList(7, SHARD, AccountName("acme"), (item,), require),
+            workspace=self.workspace,
+            executor=Executor(
+                sandbox or detect_sandbox(), _toolchain(python), scratch, lambda: stop
+            ),
+            clock=utc_now,
+            count_oom_kills=lambda: 0,
+            canaries={} if self.scanners else _CANARIES,
+        )
+        scanner = get_scanner(load_scanners(self.scanners or SHIPPED), item.scanner, "test")
+        return run_item(pod, scanner, item, attempt=1)
 
     def scan(self, item: ScanItem) -> ScanStatus:
         """Run one scan and give its status."""

@@ -1,22 +1,15 @@
 """What the work list's wish for confinement means on a kernel that cannot give all of it."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import pytest
 
-from nightshift.clock import utc_now
-from nightshift.domain.ids import AccountName
 from nightshift.domain.scans import Outcome, Reason
-from nightshift.domain.worklists import ScanStatus, ScanWorkList
+from nightshift.domain.worklists import ScanStatus
 from nightshift.runner.sandbox import Sandbox, detect_sandbox
 from nightshift.runner.scan import count_oom_kills
-from nightshift.runner.scan_execution import Executor
-from nightshift.runner.scan_items import run_item
-from nightshift.runner.scan_pods import Interrupted, ScanPod
-from nightshift.runner.scan_toolchain import read_toolchain
-from nightshift.scanners import get_scanner, load_scanners
+from nightshift.runner.scan_pods import Interrupted
 from tests.runner.scan_stubs import add_stub
 from tests.runner.scan_support import SHARD, Pod
 
@@ -30,20 +23,7 @@ def scan(
 ) -> ScanStatus:
     pod = Pod(tmp_path / "workspace", add_stub(tmp_path / "scanners", "write()"))
     pod.add_tree({"a.py": "x\n"})
-    (pod.workspace.root / "out" / SHARD).mkdir()
-    (tmp_path / "scratch").mkdir()
-    item = pod.item("stub")
-    shared = ScanPod(
-        work_list=ScanWorkList(7, SHARD, AccountName("acme"), (item,), require),
-        workspace=pod.workspace,
-        executor=Executor(
-            sandbox, read_toolchain(Path(sys.executable)), tmp_path / "scratch", lambda: stop
-        ),
-        clock=utc_now,
-        count_oom_kills=lambda: 0,
-    )
-    scanner = get_scanner(load_scanners(tmp_path / "scanners"), "stub", "test")
-    return run_item(shared, scanner, item, attempt=1)
+    return pod.scan_here(pod.item("stub"), sandbox, require=require, stop=stop)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,16 @@ from tests.runner.scan_stubs import add_stub
 from tests.runner.scan_support import MIB, SHARD, Pod
 
 
-def scan_with(tmp_path: Path, body: str, **limits: int) -> tuple[Pod, ScanStatus]:
+def pod_with(tmp_path: Path, body: str) -> Pod:
     pod = Pod(tmp_path / "workspace", add_stub(tmp_path / "scanners", body))
     pod.add_tree({"main.c": "int main;\n"})
+    return pod
+
+
+def scan_with(tmp_path: Path, body: str, **limits: int) -> tuple[Pod, ScanStatus]:
+    pod = pod_with(tmp_path, body)
     item = dataclasses.replace(pod.item("stub"), **limits)  # type: ignore[arg-type]  # ints all
-    return pod, pod.scan(item)
+    return pod, pod.scan_here(item)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,8 @@ def test_a_daemon_dies_with_its_scan(tmp_path: Path) -> None:
     write()
     """
 
-    _, status = scan_with(tmp_path, body)
+    pod = pod_with(tmp_path, body)
+    status = pod.scan(pod.item("stub"))  # a runner of its own, which is a subreaper
 
     assert status.outcome is Outcome.SUCCEEDED
     assert not status.may_close  # it was seen alive when the scan had ended

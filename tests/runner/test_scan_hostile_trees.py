@@ -35,7 +35,7 @@ def test_strange_names_hide_nothing(tmp_path: Path, scanner: str) -> None:
     paths = {f"{name}.{suffix}" for name in NAMES}
     source = pod.add_tree(dict.fromkeys(paths, content))
 
-    status = pod.scan(pod.item(scanner))
+    status = pod.scan_here(pod.item(scanner))
 
     assert (status.outcome, status.reason, status.may_close) == (Outcome.SUCCEEDED, Reason.OK, True)
     assert found_paths(pod, status, source) == paths
@@ -51,7 +51,7 @@ def test_links_lead_nowhere(tmp_path: Path, scanner: str) -> None:
     (source / f"link.{suffix}").symlink_to(other / f"theirs.{suffix}")
     (source / "folder").symlink_to(other)
 
-    status = pod.scan(pod.item(scanner))
+    status = pod.scan_here(pod.item(scanner))
 
     assert status.outcome is Outcome.SUCCEEDED
     assert found_paths(pod, status, source) == {f"ours.{suffix}"}
@@ -63,7 +63,7 @@ def test_a_folder_that_flawfinder_passes_over_counts_as_unscanned(tmp_path: Path
     pod = Pod(tmp_path / "workspace")
     pod.add_tree({"good.c": C, "bad\tname/hidden.c": C})
 
-    status = pod.scan(pod.item("flawfinder"))
+    status = pod.scan_here(pod.item("flawfinder"))
 
     assert status.reason is Reason.OK_PARTIAL
     assert status.skipped == ("bad\tname/hidden.c",)
@@ -76,7 +76,7 @@ def test_files_that_cannot_be_parsed_count_as_unscanned(tmp_path: Path) -> None:
     pod.add_tree({**good, "broken.py": "def (\n", "bytes.py": b"\xff\xfe\x00"})
 
     for scanner in ("ruff", "bandit"):
-        status = pod.scan(pod.item(scanner))
+        status = pod.scan_here(pod.item(scanner))
         assert (status.outcome, status.reason) == (Outcome.SUCCEEDED, Reason.OK_PARTIAL)
         assert status.skipped == ("broken.py", "bytes.py")
         assert status.may_close  # nine tenths were scanned; the ingest keeps what was skipped
@@ -87,7 +87,7 @@ def test_a_gitleaksignore_that_got_in_closes_nothing(tmp_path: Path) -> None:
     pod = Pod(tmp_path / "workspace")
     pod.add_tree({"a.txt": TOKEN, ".gitleaksignore": "a.txt:github-pat:1\n"})
 
-    status = pod.scan(pod.item("gitleaks"))
+    status = pod.scan_here(pod.item("gitleaks"))
 
     assert status.outcome is Outcome.SUCCEEDED
     assert not status.may_close
@@ -99,7 +99,7 @@ def test_a_repository_named_like_a_vendored_folder_is_scanned(tmp_path: Path) ->
     name = RepositoryName("node_modules")
     source = pod.add_tree({"a.txt": TOKEN}, name)
 
-    status = pod.scan(pod.item("gitleaks", name))
+    status = pod.scan_here(pod.item("gitleaks", name))
 
     assert found_paths(pod, status, source) == {"a.txt"}
 
@@ -108,7 +108,7 @@ def test_secrets_stay_out_of_the_result_and_the_log(tmp_path: Path) -> None:
     pod = Pod(tmp_path / "workspace")
     pod.add_tree({"a.txt": TOKEN})
 
-    status = pod.scan(pod.item("gitleaks"))
+    status = pod.scan_here(pod.item("gitleaks"))
 
     secret = TOKEN.split()[-1].encode()
     folder = pod.workspace.scan(SHARD, status.scan)
@@ -125,7 +125,7 @@ def test_suppressions_are_overruled_and_recorded(tmp_path: Path) -> None:
     })
 
     for scanner, mark in (("ruff", "noqa"), ("bandit", "nosec")):
-        status = pod.scan(pod.item(scanner))
+        status = pod.scan_here(pod.item(scanner))
         assert found_paths(pod, status, source) == {"a.py"}
         assert [(t.kind, t.path, t.detail) for t in status.tampering] == [
             ("inline_suppression", "a.py", f"{mark} on line 2")

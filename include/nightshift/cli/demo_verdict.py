@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Engine
-
 from nightshift.domain.ids import AccountName, RepositoryName
 from nightshift.domain.scans import Reason
 from nightshift.embedded.sample_repositories import SampleRepositories, SampleRepository
-from nightshift.store.engines import transaction
+from nightshift.store.engines import Engine, transaction
 from nightshift.store.listings import MAX_PAGE, FindingFilter, list_findings
 from nightshift.store.summaries import BatchSummary
 
@@ -59,7 +57,7 @@ def _judge_outcomes(summary: BatchSummary, samples: SampleRepositories) -> Itera
 
 
 def _judge_reports(summary: BatchSummary, samples: SampleRepositories) -> Iterator[str]:
-    """Check that attempts to escape or to silence are in the report of the night that meets them."""
+    """Check that attempts to escape or to silence are in the report of the night that saw them."""
     scanned = {(one.account, one.repository): one for one in summary.repositories}
     for sample in samples.repositories:
         one = scanned.get((sample.account, sample.name))

@@ -3,6 +3,7 @@
 What strangers wrote (paths, messages) goes in as Text, so that rich reads no markup in it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from nightshift.store.summaries import BatchSummary
 
+INLINE = "inline_suppression"
 SEVERITIES = {4: "critical", 3: "high", 2: "medium", 1: "low", 0: "info"}
 
 
@@ -65,10 +67,19 @@ def _not_scanned(summary: BatchSummary) -> Table:
 
 
 def _tampering(summary: BatchSummary) -> Table:
+    """List attempts; an author's suppressions are common, so they are one row a repository."""
     table = Table("repository", "kind", "path", "what it tried")
+    inline: Counter[str] = Counter()
     for one in summary.tampering:
         name = f"{one.account}/{one.repository}"
-        table.add_row(name, one.kind, Text(one.path), Text(one.detail))
+        if one.kind == INLINE:
+            inline[name] += 1
+        else:
+            table.add_row(name, one.kind, Text(one.path), Text(one.detail))
+    for name, files in inline.items():
+        table.add_row(
+            name, INLINE, f"{files} files", "comments told scanners to be silent: ignored"
+        )
     return table
 
 

@@ -11,13 +11,12 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Engine
 
 from nightshift.embedded.airflow import AirflowApi
 from nightshift.embedded.pod_view import PodOnNode, PodView
 from nightshift.errors import RetryableError
 from nightshift.store.batches import find_batch
-from nightshift.store.engines import transaction
+from nightshift.store.engines import Engine, transaction
 from nightshift.store.summaries import BatchProgress, read_batch_progress
 
 DAG_ID = "nightly_scan"

@@ -122,8 +122,8 @@ def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
     scored = nodes_to_score(len(plan.ranking))
     if scored < len(plan.ranking):
         shell.print_text(
-            f"the scheduler scores about {scored} of {len(plan.ranking)} nodes for a pod; where the "
-            "preferred one is not among them, the preference has no effect"
+            f"the scheduler scores about {scored} of {len(plan.ranking)} nodes for a pod; where "
+            "the preferred one is not among them, the preference has no effect"
         )
     shell.print_text("")
     rows = [

@@ -5,15 +5,14 @@ import secrets
 import typer
 
 from nightshift.cli.shell import Shell
-from nightshift.cluster.client import connect
-from nightshift.cluster.installation import ensure_namespace, ensure_secret, read_secret
-from nightshift.store.schema import migrate as migrate_store
 
 FINGERPRINT_KEY = "fingerprint-key"
 
 
 def migrate(context: typer.Context) -> None:
     """Create or upgrade the store's tables; safe to repeat, by several at once."""
+    from nightshift.store.schema import migrate as migrate_store  # late: `--help` needs no database
+
     shell: Shell = context.obj
     version = migrate_store(shell.settings().writer_url())
     shell.out.print(f"the store is at version {version}")
@@ -25,6 +24,9 @@ def install(context: typer.Context) -> None:
     The secret's fingerprint key tells findings of secrets apart without storing them. It is made
     once; NIGHTSHIFT_FINGERPRINT_KEY sets it, when a cluster is made anew for the same store.
     """
+    from nightshift.cluster.client import connect  # late: `--help` needs no Kubernetes client
+    from nightshift.cluster.installation import ensure_namespace, ensure_secret, read_secret
+
     shell: Shell = context.obj
     settings = shell.settings()
     cluster = connect(settings)

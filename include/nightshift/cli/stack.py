@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nightshift.embedded.layout import Layout, find_project, read_or_make_secrets
-from nightshift.embedded.stack import StackOptions, run_stack, start_stack, stop_stack
+from nightshift.embedded.options import StackOptions
 from nightshift.embedded.supervisor import StackState, read_state
 from nightshift.errors import ConfigError
 
@@ -42,6 +42,8 @@ def up(
     variables: SetOption = None,
 ) -> None:
     """Start PostgreSQL, a local cluster and Airflow on this machine, on loopback only."""
+    from nightshift.embedded.stack import start_stack  # late: `--help` needs no stack
+
     console: Console = context.obj.out
     layout = make_layout(data)
     options = make_options(layout, airflow_port, nodes, scanner_env, variables or [])
@@ -51,6 +53,8 @@ def up(
 
 def down(context: typer.Context, data: DataOption = DEFAULT_DATA) -> None:
     """Stop the trial stack; nothing is left running."""
+    from nightshift.embedded.stack import stop_stack
+
     stopped = stop_stack(make_layout(data))
     context.obj.out.print("stopped" if stopped else "nothing was running")
 
@@ -82,6 +86,8 @@ def supervise(
     variables: SetOption = None,
 ) -> None:
     """Be the supervisor of the trial stack (``up`` starts it)."""
+    from nightshift.embedded.stack import run_stack
+
     layout = make_layout(data)
     run_stack(layout, make_options(layout, airflow_port, nodes, scanner_env, variables or []))
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from nightshift.domain.printable import printable, printable_line
@@ -50,6 +51,9 @@ __all__ = [
 UNSCANNED_RULES = frozenset({"invalid-syntax", "syntax-error"})
 """Results with these rule ids say that a file could not be parsed; ruff reports it so."""
 
+_ORDER = attrgetter(
+    "path", "line", "column", "rule_id", "message", "level", "severity", "author_ignores"
+)
 _PATH_TOKEN = re.compile(r"[^\s'\"`()\[\],;]+")
 
 
@@ -116,13 +120,13 @@ class _Reading:
             self._read_rules(extension)
         by_index = self._read_rules(dict_of(tool.get("driver")))
         bases = resolve_bases(dict_of(run).get("originalUriBaseIds"))
+        context = _RunContext(by_index, bases)
         for invocation in dicts_of(dict_of(run).get("invocations")):
-            self._read_invocation(invocation, bases)
+            self._read_invocation(invocation, context)
         results = dict_of(run).get("results")
         if not isinstance(results, list):  # SARIF 3.14.23: absent or null means it did not scan
             self.ran = False
             return
-        context = _RunContext(by_index, bases)
         for raw in results:
             self._read_result(dict_of(raw), context)
 
@@ -130,8 +134,9 @@ class _Reading:
         kept: Iterable[SarifResult] = self.results
         if len(self.results) > self.limits.results:
             self.truncated = True
-            kept = sorted(self.results, key=lambda r: (-r.severity, r))[: self.limits.results]
-        results = tuple(sorted(kept))
+            kept = sorted(sorted(kept, key=_ORDER), key=lambda r: -r.severity)
+            kept = kept[: self.limits.results]
+        results = tuple(sorted(kept, key=_ORDER))
         used = {result.rule_id for result in results}
         return SarifReport(
             results=results,
@@ -168,7 +173,7 @@ class _Reading:
             self.other_kinds += 1
             return
         rule_id, rule_raw = context.find_rule(raw, self.limits.rule_id_chars)
-        place = self._find_place(raw.get("locations"), context.bases)
+        place = self._find_place(raw.get("locations"), context)
         if not rule_id:
             self.malformed += 1
         elif place is None:
@@ -207,19 +212,28 @@ class _Reading:
             self.rules[rule_id] = replace(parent, id=rule_id)
         return self.rules[rule_id]
 
-    def _find_place(self, raw: Any, bases: Mapping[str, str]) -> tuple[str, int, int] | None:
-        for location in dicts_of(raw):
-            physical = dict_of(location.get("physicalLocation"))
-            artifact = dict_of(physical.get("artifactLocation"))
-            base_id = text_of(artifact.get("uriBaseId"))
-            path = self.tree.find(text_of(artifact.get("uri")), bases, base_id)
+    def _find_place(self, raw: Any, context: "_RunContext") -> tuple[str, int, int] | None:
+        for location in raw if isinstance(raw, list) else ():
+            physical = dict_of(dict_of(location).get("physicalLocation"))
+            path = self._find_path(dict_of(physical.get("artifactLocation")), context)
             if path is not None:
                 region = dict_of(physical.get("region"))
-                line, column = (read_line(region.get(k)) for k in ("startLine", "startColumn"))
-                return path, line, column
+                return (
+                    path,
+                    read_line(region.get("startLine")),
+                    read_line(region.get("startColumn")),
+                )
         return None
 
-    def _read_invocation(self, raw: dict[str, Any], bases: Mapping[str, str]) -> None:
+    def _find_path(self, artifact: dict[str, Any], context: "_RunContext") -> str | None:
+        """Find a location's path; results of one file name it alike, so answers are kept."""
+        place = text_of(artifact.get("uri")), text_of(artifact.get("uriBaseId"))
+        if place not in context.paths:
+            uri, base_id = place
+            context.paths[place] = self.tree.find(uri, context.bases, base_id)
+        return context.paths[place]
+
+    def _read_invocation(self, raw: dict[str, Any], context: "_RunContext") -> None:
         if raw.get("executionSuccessful") is False:
             self.ran = False
         said = [
@@ -228,14 +242,14 @@ class _Reading:
         ]
         self.truncated |= len(said) > self.limits.notifications
         for notification in said[: self.limits.notifications]:
-            self._read_notification(notification, bases)
+            self._read_notification(notification, context)
 
-    def _read_notification(self, raw: dict[str, Any], bases: Mapping[str, str]) -> None:
+    def _read_notification(self, raw: dict[str, Any], context: "_RunContext") -> None:
         level = read_level(raw.get("level"), Level.WARNING)
         if level in {Level.NONE, Level.NOTE}:
             return
         text = read_message(raw.get("message"), {})
-        place = self._find_place(raw.get("locations"), bases)
+        place = self._find_place(raw.get("locations"), context)
         path = place[0] if place is not None else self._path_in_text(text)
         if path is not None:
             self.unscanned[path] = None
@@ -257,6 +271,7 @@ class _RunContext:
 
     rules: list[tuple[str, dict[str, Any]]]
     bases: Mapping[str, str]
+    paths: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def find_rule(self, raw: dict[str, Any], max_chars: int) -> tuple[str, dict[str, Any]]:
         reference = dict_of(raw.get("rule"))

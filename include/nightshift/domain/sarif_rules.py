@@ -15,6 +15,7 @@ from nightshift.domain.sarif_values import Level, SarifRule
 _CWE = re.compile(r"(?i)\bcwe[-_:/ ]?(\d{1,5})\b")
 _PLACEHOLDER = re.compile(r"\{(\d{1,2})\}")
 _MAX_LINE = 2**31 - 1
+_LEVELS = {level.value: level for level in Level}
 
 
 def build_rule(rule_id: str, raw: dict[str, Any]) -> SarifRule:
@@ -72,7 +73,7 @@ def _score(raw: Any) -> float | None:
 
 def read_level(raw: Any, default: Level) -> Level:
     """Read a level; anything unknown is ``default``."""
-    return Level(raw) if isinstance(raw, str) and raw in {*Level} else default
+    return _LEVELS.get(raw, default) if isinstance(raw, str) else default
 
 
 def read_line(raw: Any) -> int:

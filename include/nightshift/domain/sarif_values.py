@@ -58,7 +58,7 @@ class SarifRule:
     help_uri: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class SarifResult:
     """One result at one place of the tree; ``line`` is 0 where the tool names only a file.
 

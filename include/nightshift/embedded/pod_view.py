@@ -50,7 +50,14 @@ class PodView:
 
         :raises ClusterUnavailable: if the cluster does not answer.
         """
-        return [_parse(item) for item in self._items(f"/api/v1/namespaces/{self._namespace}/pods")]
+        return [_parse(item) for item in self.list_objects("pods")]
+
+    def list_objects(self, plural: str) -> list[dict[str, Any]]:
+        """List objects of a core kind in our namespace, as JSON.
+
+        :raises ClusterUnavailable: if the cluster does not answer.
+        """
+        return self._items(f"/api/v1/namespaces/{self._namespace}/{plural}")
 
     def close(self) -> None:
         """Close the connections."""

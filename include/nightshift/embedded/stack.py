@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,28 +33,13 @@ from nightshift.embedded.layout import (
     choose_ports,
     read_or_make_secrets,
 )
+from nightshift.embedded.options import StackOptions
 from nightshift.embedded.postgres import EmbeddedPostgres
 from nightshift.embedded.supervisor import StackState, Stage, Supervisor, read_state
 from nightshift.errors import PermanentError
 
 SCANNER_IMAGE = "nightshift-scanner:0.1.0"
 STOP_SECONDS = 90
-
-
-@dataclass(frozen=True, slots=True)
-class StackOptions:
-    """What a user may choose.
-
-    :param airflow_port: wanted for Airflow's UI; another is taken when it is in use.
-    :param nodes: a YAML file of the embedded cluster's nodes.
-    :param scanner_env: the virtual environment that stands for the scanner image.
-    :param variables: further NIGHTSHIFT_* settings for Airflow's processes.
-    """
-
-    airflow_port: int
-    nodes: Path
-    scanner_env: Path
-    variables: Mapping[str, str]
 
 
 def run_stack(layout: Layout, options: StackOptions) -> None:
@@ -126,7 +112,7 @@ class _Stack:
 
     def set_pool(self) -> None:
         api = AirflowApi(self.ports.airflow, self.secrets.admin_password)
-        api.set_pool("scans", slots=2 * (os.cpu_count() or 2))
+        api.set_pool("scans", slots=pods_at_once())
 
     def environment(self) -> dict[str, str]:
         """Build what Airflow's processes and their tasks see."""
@@ -139,6 +125,7 @@ class _Stack:
             "NIGHTSHIFT_CONFIG_DIR": str(self.layout.config),
             "NIGHTSHIFT_GIT_PROTOCOLS": "https,file",
             "NIGHTSHIFT_WORKSPACE_SIZE": "10Gi",
+            "NIGHTSHIFT_MAX_PODS": str(pods_at_once()),
             "NIGHTSHIFT_STARTUP_CHECK_SECONDS": "1",
             "NIGHTSHIFT_POLL_SECONDS": "1",
             "NIGHTSHIFT_RETRY_SECONDS": "5",
@@ -226,7 +213,7 @@ def _spawn_supervisor(layout: Layout, options: StackOptions) -> subprocess.Popen
     ]
     environment = {**_basic_environment(), "PYTHONPATH": str(layout.project / "include")}
     with (layout.logs / "supervisor.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             env=environment,
             cwd=layout.project,
@@ -235,6 +222,9 @@ def _spawn_supervisor(layout: Layout, options: StackOptions) -> subprocess.Popen
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # It outlives this process, or is reaped in it; either way nobody else waits for it.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process
 
 
 def _start_step(
@@ -245,6 +235,11 @@ def _start_step(
         return subprocess.Popen(
             argv, env=dict(environment), stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
+
+
+def pods_at_once() -> int:
+    """Say how many pods this machine runs side by side."""
+    return 2 * (os.cpu_count() or 2)
 
 
 def _basic_environment() -> dict[str, str]:

@@ -5,13 +5,14 @@ server: by binary COPY into a temporary table, then one statement that applies t
 """
 
 import datetime as dt
+import functools
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from nightshift.domain.finding_matches import Known, Seen
 from nightshift.domain.findings import Changes, Evidence, FindingState, History, plan_changes
@@ -21,10 +22,18 @@ from nightshift.domain.scans import Outcome, Reason, check_outcome
 from nightshift.domain.worklists import Tampering
 from nightshift.errors import NotFound
 from nightshift.store.changes import Applied, Target, apply_changes
-from nightshift.store.models import Finding, LatestScan, Rule, Scan
+from nightshift.store.models import Base, Finding, LatestScan, Rule, Scan
 from nightshift.store.records import PLANNED, BatchId, OpenScan
 from nightshift.store.rules import sync_rules
 from nightshift.store.values import as_json
+
+_SCANS = Base.metadata.tables["scans"]
+_LATEST_SCANS = Base.metadata.tables["latest_scans"]
+_END_SCAN = update(_SCANS).where(  # made once: to build it costs more than to run it
+    _SCANS.c.batch_id == bindparam("of_batch"),
+    _SCANS.c.repository_id == bindparam("of_repository"),
+    _SCANS.c.scanner_id == bindparam("of_scanner"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +283,12 @@ def _end(
         "confinement": list(end.confinement[:20]),
         "tampering": as_json(end.tampering[:1_000]),
     }
-    connection.execute(update(Scan).where(*_is_scan(batch, scan)).values({**values, **found}))
+    which = {
+        "of_batch": batch,
+        "of_repository": scan.repository_id,
+        "of_scanner": scan.scanner_id,
+    }
+    connection.execute(_END_SCAN, {**which, **values, **found})
 
 
 def _remember(connection: Connection, target: Target, changes: Changes, evidence: Evidence) -> None:
@@ -295,10 +309,17 @@ def _remember(connection: Connection, target: Target, changes: Changes, evidence
         if evidence.may_close:
             moved |= {"proof_commit_id": scan.commit, "proof_scanner_id": scan.scanner_id}
     first = {"scanner_id": scan.scanner_id, "scanned_at": now}
-    connection.execute(
-        insert(LatestScan)
-        .values(repository_id=scan.repository_id, scanner=scan.scanner, **{**first, **moved})
-        .on_conflict_do_update(index_elements=["repository_id", "scanner"], set_=moved)
+    pair = {"repository_id": scan.repository_id, "scanner": scan.scanner}
+    connection.execute(_upsert_latest(tuple(moved)), {**pair, **first, **moved})
+
+
+@functools.cache
+def _upsert_latest(moved: tuple[str, ...]) -> Insert:
+    """Build the statement once for each of the three sets of columns that a scan may move."""
+    statement = insert(_LATEST_SCANS)
+    return statement.on_conflict_do_update(
+        index_elements=["repository_id", "scanner"],
+        set_={name: statement.excluded[name] for name in moved},
     )
 
 

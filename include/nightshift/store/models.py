@@ -132,6 +132,7 @@ class Batch(Base):
     opened_at: Mapped[dt.datetime]
     sealed_at: Mapped[dt.datetime | None]
     totals: Mapped[dict[str, Any]] = mapped_column(server_default=_OBJECT)
+    placement: Mapped[dict[str, Any]] = mapped_column(server_default=_OBJECT)
 
 
 class Checkout(Base):

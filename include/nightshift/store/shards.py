@@ -1,6 +1,7 @@
 """Which pod does what: the plan as it was made, and what the cluster made of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -62,6 +63,11 @@ def save_shards(connection: Connection, batch: BatchId, shards: Sequence[ShardRe
             ),
             rows,
         )
+
+
+def save_placement(connection: Connection, batch: BatchId, placement: Mapping[str, Any]) -> None:
+    """Save what the whole plan was made from: strategy, ratio, and the ranking of every node."""
+    connection.execute(update(Batch).where(Batch.id == batch).values(placement=as_json(placement)))
 
 
 def record_pod(connection: Connection, batch: BatchId, shard: ShardName, pod: PodRecord) -> None:

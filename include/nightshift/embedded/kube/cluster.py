@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import logging
 import os
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -38,8 +37,6 @@ from nightshift.embedded.kube.storage import MemoryStore
 from nightshift.embedded.kube.strategies import prepare_for_create
 from nightshift.embedded.kube.tls import server_context
 from nightshift.errors import ConfigError
-
-_log = logging.getLogger(__name__)
 
 _LEASES = "leases.coordination.k8s.io"
 

@@ -28,6 +28,8 @@ from nightshift.embedded.kube.responses import (
 )
 
 LOOPBACK = "127.0.0.1"
+LAST_ANSWERS_SECONDS = 0.2
+"""How long a stopping server lets requests finish; watches and followed logs are cut off then."""
 _HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
 
 _log = logging.getLogger(__name__)
@@ -71,9 +73,8 @@ class KubeServer:
         """
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        app.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=LAST_ANSWERS_SECONDS
         )
         await self._runner.setup()
         site = web.TCPSite(
@@ -94,10 +95,6 @@ class KubeServer:
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
         await asyncio.sleep(0)
-
-    async def _end_streams(self, _: web.Application) -> None:
-        for task in tuple(self._answering):
-            task.cancel()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         task = asyncio.current_task()

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
 from nightshift.cluster.client import Cluster, connect
 from nightshift.settings import Settings
-from nightshift.store.engines import reader_engine, writer_engine
+from nightshift.store.engines import Engine, reader_engine, writer_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,15 @@ from nightshift.settings import Settings
 from nightshift.store.engines import transaction
 from nightshift.store.records import BatchId, OpenScan, ShardRecord
 from nightshift.store.scans import list_scans
-from nightshift.store.shards import save_shards
+from nightshift.store.shards import save_placement, save_shards
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_SECONDS = 10.0
-"""What a scan is expected to take before it has been done once."""
+UNKNOWN_SHARE = 1 / 60
+"""Of its deadline is what a scan is expected to take before it has been done once."""
+SHARDS_PER_POD = 2
+"""Shards for each pod that may run at once: enough to even out, few enough to be worth a start."""
+SHORTEST_SHARD_SECONDS = 30
 RUNNER_MEMORY_BYTES = 192 * 1024**2
 """What the runner itself needs beside the scanner it watches."""
 
@@ -50,21 +53,27 @@ def plan_scans(settings: Settings, batch: int, strategy: str, now: Clock) -> lis
     with connected(settings) as night:
         with transaction(night.writer) as connection:
             scans = list_scans(connection, number, only_open=True)
-        shards = plan_scan_shards([_request(scan, scanners) for scan in scans], _limits(settings))
+        requests = [_request(scan, scanners) for scan in scans]
+        shards = plan_scan_shards(requests, shard_limits(requests, settings))
         plan = strategy_by_name(strategy).plan(
             read_snapshot(night.cluster), _demands(shards, settings)
         )
         log.info("%s: %s", plan.strategy, plan.reason)
         placements = {placement.shard: placement for placement in plan.shards}
         with transaction(night.writer) as connection:
-            records = [_record(shard, placements[shard.name], plan) for shard in shards]
+            records = [_record(shard, placements[shard.name]) for shard in shards]
             save_shards(connection, number, records)
+            save_placement(connection, number, _shown(plan))
         items = {(scan.account, scan.scan): _item(scan, scanners) for scan in scans}
         return [_scan_pod(night, batch, shard, placements[shard.name], items) for shard in shards]
 
 
-def _limits(settings: Settings) -> ShardLimits:
-    return ShardLimits(settings.shard_target_seconds, max_shards=settings.max_shards)
+def shard_limits(requests: Sequence[ScanRequest], settings: Settings) -> ShardLimits:
+    """Say how long shards should be: no longer than it takes to keep every pod busy to the end."""
+    total = sum(request.expected_seconds for request in requests)
+    even = int(total / (settings.max_pods * SHARDS_PER_POD))
+    seconds = min(settings.shard_target_seconds, max(SHORTEST_SHARD_SECONDS, even))
+    return ShardLimits(seconds, max_shards=settings.max_shards)
 
 
 def _request(scan: OpenScan, scanners: Scanners) -> ScanRequest:
@@ -75,9 +84,13 @@ def _request(scan: OpenScan, scanners: Scanners) -> ScanRequest:
         repository=scan.repository,
         scanner=scan.scanner,
         request=Resources(needs.cpu_millis, needs.memory_limit_bytes + RUNNER_MEMORY_BYTES),
-        expected_seconds=UNKNOWN_SECONDS if scan.last_seconds is None else scan.last_seconds,
+        expected_seconds=_expect(scan, needs.deadline_seconds),
         deadline_seconds=needs.deadline_seconds,
     )
+
+
+def _expect(scan: OpenScan, deadline_seconds: int) -> float:
+    return deadline_seconds * UNKNOWN_SHARE if scan.last_seconds is None else scan.last_seconds
 
 
 def _demands(shards: Sequence[Shard], settings: Settings) -> list[ShardDemand]:
@@ -86,8 +99,12 @@ def _demands(shards: Sequence[Shard], settings: Settings) -> list[ShardDemand]:
     return [ShardDemand(shard.name, shard.request, tolerations) for shard in shards]
 
 
-def _record(shard: Shard, placement: ShardPlacement, plan: PlacementPlan) -> ShardRecord:
-    shown = plan.to_json()
+def _shown(plan: PlacementPlan) -> dict[str, Any]:
+    """Give the plan without its shards, which are stored one by one."""
+    return {name: value for name, value in plan.to_json().items() if name != "shards"}
+
+
+def _record(shard: Shard, placement: ShardPlacement) -> ShardRecord:
     return ShardRecord(
         name=shard.name,
         account=shard.account,
@@ -95,11 +112,7 @@ def _record(shard: Shard, placement: ShardPlacement, plan: PlacementPlan) -> Sha
         scans=shard.scans,
         planned_node=placement.primary or "",
         expected_seconds=shard.expected_seconds,
-        plan={
-            "why": shard.why,
-            "placement": next(one for one in shown["shards"] if one["shard"] == shard.name),
-            **{name: shown[name] for name in ("strategy", "ratio", "reason", "ranking")},
-        },
+        plan={"why": shard.why, "placement": placement.to_json()},
     )
 
 

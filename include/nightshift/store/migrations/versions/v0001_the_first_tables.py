@@ -43,6 +43,12 @@ def upgrade() -> None:
             server_default=sa.text("'{}'::jsonb"),
             nullable=False,
         ),
+        sa.Column(
+            "placement",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'::jsonb"),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "state IN ('planning', 'running', 'sealed', 'aborted')", name=op.f("ck_batches_state")
         ),

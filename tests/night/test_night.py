@@ -1,0 +1,106 @@
+"""Whole nights through real Airflow, a real PostgreSQL and pods that run: also when things die."""
+
+import os
+import signal
+from typing import Any
+
+import psutil
+import pytest
+
+from nightshift.embedded.components import MARKER
+from nightshift.embedded.pod_view import PodView
+from nightshift.embedded.postgres import EmbeddedPostgres
+from tests.night.conftest import ACCOUNTS, PLANTED, REPOSITORIES, RunningStack, wait_until
+
+SCANS = ACCOUNTS * REPOSITORIES
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+
+def scan_processes(stack: RunningStack) -> list[psutil.Process]:
+    """Find the runners of scan pods, whichever process namespace they are in."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "nightshift.runner" in words and "scan" in words:
+            found.append(process)
+    return found
+
+
+def check_night(stack: RunningStack, run: str) -> None:
+    """Check what holds after every night, whatever happened in it."""
+    summary = stack.summary(run)
+    assert summary.state == "sealed"
+    assert summary.totals.scans == SCANS
+    assert summary.totals.open_scans == 0
+    assert summary.totals.outcomes == {"succeeded": {"ok": SCANS}}
+    per_repository = {one.repository: one for one in summary.repositories}
+    assert len(summary.repositories) == SCANS
+    assert all(sum(one.findings.values()) == PLANTED for one in per_repository.values())
+    doubles = stack.rows(
+        "SELECT repository_id, rule_id, path, line FROM findings WHERE state = 'open'"
+        " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1"
+    )
+    assert doubles == []
+    kept = stack.rows("SELECT path FROM workspaces WHERE state <> 'deleted'")
+    assert kept == []
+    assert volumes(stack) == []
+
+
+def volumes(stack: RunningStack) -> list[dict[str, Any]]:
+    view = PodView(stack.layout.kubeconfig, "nightshift")
+    try:
+        return view.list_objects("persistentvolumeclaims")
+    finally:
+        view.close()
+
+
+def test_a_night_scans_everything_and_the_next_one_skips_it(stack: RunningStack) -> None:
+    first = stack.trigger()
+    assert stack.wait(first) == "success"
+    check_night(stack, first)
+    summary = stack.summary(first)
+    assert summary.totals.new == SCANS * PLANTED
+    scan_shards = [shard for shard in summary.shards if shard.kind == "scan"]
+    assert scan_shards
+    assert all(shard.planned_node and shard.node == shard.planned_node for shard in scan_shards)
+    assert all(shard.terminated_reason == "Completed" for shard in scan_shards)
+
+    second = stack.trigger()
+    assert stack.wait(second) == "success"
+    again = stack.summary(second)
+    assert again.totals.scans == 0
+    assert again.totals.unchanged == SCANS
+
+
+def test_a_night_survives_kills_of_postgres_the_scheduler_and_a_scan(stack: RunningStack) -> None:
+    run = stack.trigger(force=True)
+    wait_until(lambda: "running" in stack.task_states(run, "clone"), 120)
+    postgres = EmbeddedPostgres(stack.layout.postgres).pid
+    assert postgres is not None
+    os.kill(postgres, signal.SIGKILL)
+
+    wait_until(lambda: bool(scan_processes(stack)), 180)
+    victim = scan_processes(stack)[0]
+    victim.kill()
+    scheduler = int(stack.state.components["scheduler"]["pid"])
+    os.kill(scheduler, signal.SIGKILL)
+
+    assert stack.wait(run) == "success"
+    check_night(stack, run)
+    restarts = {name: int(part["restarts"]) for name, part in stack.state.components.items()}
+    assert restarts["postgres"] >= 1
+    assert restarts["scheduler"] >= 1
+    assert stack.summary(run).totals.new == 0, "what the first night found is not new again"
+
+
+def test_a_plan_that_cannot_be_leaves_no_green_run(stack: RunningStack) -> None:
+    """Nothing can be scanned on nodes that are too small: the run fails and says so."""
+    run = stack.trigger(repositories=["account-0/nobody"])
+    assert stack.wait(run) == "failed"
+    assert stack.task_states(run, "report") != ["success"]
+
+
+def test_every_process_of_the_stack_carries_its_marker(stack: RunningStack) -> None:
+    for part in stack.state.components.values():
+        environment = psutil.Process(int(part["pid"])).environ()
+        assert environment[MARKER].startswith(stack.layout.stack)
