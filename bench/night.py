@@ -71,7 +71,9 @@ def _make_repositories(layout: Layout, count: int) -> float:
         path = layout.data / "repositories" / account / f"{name}.git"
         path.parent.mkdir(parents=True, exist_ok=True)
         seconds = DURATIONS[(number // ACCOUNTS) % len(DURATIONS)]
-        write_repository(path, [{"seconds.txt": File(f"{seconds}\n".encode())}])
+        code = f"number = {number}\n".encode()
+        tree = {"seconds.txt": File(f"{seconds}\n".encode()), "code.py": File(code)}
+        write_repository(path, [tree])
         accounts[account].append({"name": name, "remote": path.as_uri()})
     registry = {"accounts": [{"name": a, "repositories": r} for a, r in accounts.items()]}
     layout.config.mkdir(parents=True)

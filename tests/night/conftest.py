@@ -115,7 +115,7 @@ def _make_repositories(layout: Layout) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             tree = {
                 "seconds.txt": File(f"{SECONDS}\n".encode()),
-                "code.txt": File(b"planted\n" * PLANTED + f"{account} {number}\n".encode()),
+                "code.py": File(b"planted\n" * PLANTED + f"{account} {number}\n".encode()),
             }
             write_repository(path, [tree])
             entries.append({"name": f"r{number}", "remote": path.as_uri()})

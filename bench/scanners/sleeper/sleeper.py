@@ -25,7 +25,7 @@ results = [
             }
         ],
     }
-    for path in sorted(source.glob("*.txt"))
+    for path in sorted(source.glob("*.py"))
     for number, line in enumerate(path.read_text().splitlines(), 1)
     if line == "planted"
 ]

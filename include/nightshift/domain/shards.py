@@ -162,7 +162,8 @@ class _Task:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        return (self.scan,) if self.scan is not None else (self.account, self.repository)
+        """Name the task; two accounts may have repositories, and so scans, of the same name."""
+        return self.account, self.repository if self.scan is None else self.scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def airflow_environment(
         **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         "PYTHONPATH": str(layout.project / "include"),
         "AIRFLOW_HOME": str(home),
+        "SPT_NOENV": "1",  # process titles must not overwrite the environment, which has our marker
         "AIRFLOW__CORE__DAGS_FOLDER": str(layout.project / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(layout.project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",

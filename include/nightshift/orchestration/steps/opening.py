@@ -31,13 +31,15 @@ from nightshift.scanners.definitions import Scanner
 from nightshift.scanners.loading import SHIPPED, cache_key, load_scanners
 from nightshift.settings import Settings
 from nightshift.store.batches import (
+    abort_batch,
     add_scans,
     find_unchanged,
+    list_open_batches,
     open_batch,
     record_ended,
     verify_unchanged,
 )
-from nightshift.store.engines import transaction
+from nightshift.store.engines import Connection, transaction
 from nightshift.store.records import (
     AccountRecord,
     BatchId,
@@ -182,6 +184,7 @@ def _write_batch(
         sync_repositories(connection, _account_records(wanted), _repository_records(wanted))
         numbers = sync_scanners(connection, [_scanner_record(s) for s in scanners.values()])
         batch = open_batch(connection, run_id, local, now)
+        _give_up_others(connection, batch, now)
     planned, ended = _plan(batch, wanted, heads, scanners, numbers, night.settings.scan_image)
     with transaction(night.writer) as connection:
         candidates = {_candidate(scan): scan for scan in planned}
@@ -191,6 +194,15 @@ def _write_batch(
         add_scans(connection, batch, due)
         record_ended(connection, batch, ended, now)
     return OpenedNight(batch, len(wanted), len(due), len(unchanged), len(ended))
+
+
+def _give_up_others(connection: Connection, batch: BatchId, now: dt.datetime) -> None:
+    """Abort what earlier runs left open: there is one run at a time, so nobody works on it."""
+    for other, run in list_open_batches(connection):
+        if other != batch:
+            reason = f"batch {batch} was opened while this one was still open"
+            count = abort_batch(connection, other, reason, now)
+            log.warning("gave up batch %s of run %s with %s open scans", other, run, count)
 
 
 def _plan(

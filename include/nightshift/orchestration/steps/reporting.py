@@ -4,6 +4,7 @@ A scan that nobody finished gets an outcome here, from the evidence that its pod
 the batch sealed; if a scan is still open, the task fails and names it.
 """
 
+import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,8 @@ from nightshift.domain.scans import Outcome, Reason
 from nightshift.orchestration.steps.connections import connected
 from nightshift.settings import Settings
 from nightshift.store.batches import finish_open_scans, seal_batch
-from nightshift.store.engines import transaction
+from nightshift.store.engines import Connection, transaction
+from nightshift.store.faults import OpenScans
 from nightshift.store.records import BatchId, Ending
 from nightshift.store.summaries import BatchSummary, ShardSummary, read_batch_summary
 
@@ -32,20 +34,32 @@ def report_night(settings: Settings, batch: int, now: Clock) -> dict[str, Any]:
     """Settle, seal and sum up; safe to repeat.
 
     :returns: the sealed batch's totals.
-    :raises OpenScans: if a scan has no outcome; never after the settling, but for a fault of ours.
+    :raises OpenScans: if no pod was planned for a scan, because a task before this one failed.
     """
     number = BatchId(batch)
-    with connected(settings) as night, transaction(night.writer) as connection:
-        for shard in read_batch_summary(connection, number).shards:
-            if shard.kind == "scan":
-                finish_open_scans(connection, number, explain(shard), now(), shard=shard.shard)
-        unplanned = Ending(Outcome.NOT_RUN, Reason.CANCELLED, "no pod was planned for it")
-        finish_open_scans(connection, number, unplanned, now())
-        totals = seal_batch(connection, number, now())
-        summary = read_batch_summary(connection, number)
+    with connected(settings) as night:
+        with transaction(night.writer) as connection:
+            for shard in read_batch_summary(connection, number).shards:
+                if shard.kind == "scan":
+                    finish_open_scans(connection, number, explain(shard), now(), shard=shard.shard)
+        with transaction(night.writer) as connection:
+            totals = _seal(connection, number, now())
+            summary = read_batch_summary(connection, number)
     for line in describe(summary):
         log.info("%s", line)
     return totals
+
+
+def _seal(connection: Connection, batch: BatchId, now: dt.datetime) -> dict[str, Any]:
+    """Seal the batch; scans that no pod was planned for keep it open, and the run red."""
+    try:
+        return seal_batch(connection, batch, now)
+    except OpenScans as error:
+        raise OpenScans(
+            f"no pod was planned for {len(error.scans)} scans: read the log of rank_nodes, mend it "
+            "and clear that task (the next run gives this batch up)",
+            error.scans,
+        ) from error
 
 
 def explain(shard: ShardSummary) -> Ending:

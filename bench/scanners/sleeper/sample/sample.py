@@ -1,1 +1,2 @@
 planted
+planted
