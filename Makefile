@@ -38,6 +38,7 @@ $(SCANNER_VENV)/.done: scanner/requirements.txt | $(UV)
 	@echo "installing scanners ..."
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(SCANNER_VENV)
 	@$(UV) pip install --quiet --compile-bytecode --require-hashes --python $(SCANNER_VENV)/bin/python -r scanner/requirements.txt
+	@echo "$(CURDIR)/include" > "$$($(SCANNER_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nightshift.pth"
 	@touch $@
 
 demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours
