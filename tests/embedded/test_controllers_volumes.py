@@ -108,6 +108,8 @@ def test_a_class_that_retains_keeps_the_directory(world: World, root: Path) -> N
     _, volume = bound(world, storageClassName="kept")
     world.store.delete(CLAIMS, "data", NS)
     world.settle()
+    time.sleep(0.2)  # longer than a removal, which would run in a thread, takes
+    world.settle()
     assert world.get(VOLUMES, volume["metadata"]["name"])["status"]["phase"] == "Released"
     assert len(list(root.iterdir())) == 1
 

@@ -44,6 +44,7 @@ class Bench:
     store: MemoryStore
     kubelet: LocalKubelet
     folder: Path
+    others: frozenset[int] = frozenset()
 
     def create(self, obj: Object, kind: str = "pods") -> Object:
         return self.store.create(kind, obj)
@@ -136,7 +137,9 @@ class Bench:
         return [(event["reason"], event["message"]) for event in found]
 
     def processes(self) -> list[psutil.Process]:
-        return psutil.Process().children(recursive=True)
+        """What this kubelet started; other tests of this process may have a server running."""
+        own = [p for p in psutil.Process().children() if p.pid not in self.others]
+        return [*own, *(below for one in own for below in _below(one))]
 
 
 @contextmanager
@@ -146,10 +149,11 @@ def open_bench(folder: Path, **options: Any) -> Iterator[Bench]:
     capabilities = options.pop("capabilities", None)
     chosen = KubeletOptions(folder / "kubelet", images, **{"patience": QUICK, **options})
     store = MemoryStore()
+    others = frozenset(child.pid for child in psutil.Process().children())
     kubelet = LocalKubelet(store, StoredEvents(store), chosen, capabilities)
     with asyncio.Runner() as runner:
         task = runner.get_loop().create_task(kubelet.run())
-        bench = Bench(runner, store, kubelet, folder)
+        bench = Bench(runner, store, kubelet, folder, others)
         bench.until(lambda: kubelet.capabilities or task.done())
         try:
             yield bench
@@ -158,6 +162,13 @@ def open_bench(folder: Path, **options: Any) -> Iterator[Bench]:
             runner.run(_settle([task]))
             runner.run(kubelet.shutdown())
         assert bench.processes() == []
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 async def _settle(tasks: Sequence[asyncio.Task[None]]) -> None:

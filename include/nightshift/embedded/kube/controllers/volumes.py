@@ -203,8 +203,7 @@ def plan_volume(volume: Object, claim: Object | None, *, is_removed: bool) -> Pl
     if claim is not None and claim["metadata"]["uid"] == reference.get("uid"):
         return Plan()
     if reference.get("uid"):
-        policy = volume["spec"].get("persistentVolumeReclaimPolicy")
-        if policy == "Delete" and is_ours(volume):
+        if goes_with_its_claim(volume):
             return Plan(_remove(volume) if is_removed else set_phase(volume, "Released"))
         return Plan([*set_phase(volume, "Released"), *_let_go(volume)])
     return Plan([*set_phase(volume, "Available"), *_let_go(volume)])
@@ -219,6 +218,12 @@ def is_ours(volume: Object) -> bool:
     """Tell whether a volume's directory was made here."""
     annotations = volume["metadata"].get("annotations") or {}
     return bool(annotations.get(PROVISIONED_BY) == PROVISIONER)
+
+
+def goes_with_its_claim(volume: Object) -> bool:
+    """Tell whether a volume and its directory are removed once its claim is gone."""
+    policy = volume["spec"].get("persistentVolumeReclaimPolicy")
+    return bool(policy == "Delete" and is_ours(volume))
 
 
 def _remove(volume: Object) -> list[Change]:
@@ -266,7 +271,7 @@ def build_controllers(directories: VolumeDirectories) -> tuple[Controller, Contr
         is_bound = claim is not None and claim["metadata"]["uid"] == reference.get("uid")
         if is_bound or not reference.get("uid"):
             return plan_volume(volume, claim, is_removed=False)
-        is_removed = directories.remove_soon(key[1]) if is_ours(volume) else True
+        is_removed = directories.remove_soon(key[1]) if goes_with_its_claim(volume) else True
         plan = plan_volume(volume, claim, is_removed=is_removed)
         again = None if is_removed else now + dt.timedelta(milliseconds=50)
         return Plan(plan.changes, again)
