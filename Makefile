@@ -54,7 +54,7 @@ status: setup ## say what runs, where, and how to log in
 	@$(BIN)/python -m nightshift status --data $(DATA)
 
 test: setup $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
