@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
 export PYTHONPATH := $(CURDIR)/include
+# Trust what the system trusts: a company's own certificate authority, for instance.
+export UV_SYSTEM_CERTS := true
 
 .PHONY: help
 help: ## list the targets
@@ -66,7 +68,8 @@ bench-night: setup ## 200 synthetic scans through the full Dag, against the idea
 	@$(BIN)/python -m bench.night --data $(DATA)-bench --scans $(or $(N),200)
 
 docs: setup ## write the generated reference pages anew
-	@$(BIN)/python -m nightshift docs
+	@$(BIN)/python -m nightshift.cli.pages docs
+	@$(BIN)/python -m nightshift.scanners.reference > docs/scanners.md
 
 lock: $(UV) ## pin requirements*.in again
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.txt
