@@ -12,14 +12,12 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir --require-hashes --compile -r requirements.txt
 
 COPY dags ./dags
-COPY plugins ./plugins
 COPY include ./include
-RUN python -m compileall -q include dags plugins
+RUN python -m compileall -q include dags
 
 ENV PYTHONPATH=/opt/nightshift/include \
     AIRFLOW_HOME=/opt/airflow \
-    AIRFLOW__CORE__DAGS_FOLDER=/opt/nightshift/dags \
-    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/nightshift/plugins
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/nightshift/dags
 RUN install -d -o airflow -g 0 /opt/airflow
 USER airflow
 ENTRYPOINT ["python", "-m", "airflow"]

@@ -125,6 +125,7 @@ class Scanner:
     :param files_scanned_log_pattern: finds the number of files it read ("" if it does not tell).
     :param silencers: files in the tree's root that silence the tool whatever we say; the tree's
         writer leaves them out, and a scan that meets one closes nothing.
+    :param finds_secrets: its findings are secrets: told apart by a keyed hash, never stored.
     :param folder: where scanner.yaml and the tool's other files lie.
     :param digest: SHA-256 over that folder: the rules' and settings' version.
     """
@@ -146,6 +147,7 @@ class Scanner:
     suppressions: tuple[Suppression, ...]
     silencers: tuple[str, ...]
     canary: Canary
+    finds_secrets: bool
     notes: tuple[str, ...]
     folder: Path
     digest: str

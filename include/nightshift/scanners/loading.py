@@ -202,6 +202,7 @@ def _build(raw: dict[str, Any], folder: Path) -> Scanner:
         suppressions=tuple(Suppression(**item) for item in raw["suppressions"]),
         silencers=tuple(raw["silencers"]),
         canary=_build_canary(raw["canary"]),
+        finds_secrets=raw.get("finds_secrets", False),
         notes=tuple(raw["notes"]),
         folder=folder,
         digest=rules_digest(folder),

@@ -19,7 +19,7 @@ from nightshift.domain.ids import (
     parse_scan_name,
 )
 from nightshift.domain.names import label_value
-from nightshift.domain.repositories import Account, Repository, parse_ref
+from nightshift.domain.repositories import Account, RefName, Repository, parse_ref
 from nightshift.domain.scans import Outcome, Reason
 from nightshift.errors import ConfigError
 from nightshift.git.admission import HeadResult, read_heads
@@ -142,10 +142,17 @@ def _narrow(wanted: Wanted, selection: Selection) -> Wanted:
     """
     repository = wanted.repository
     if selection.ref:
-        name = parse_repository_name(label_value(f"{repository.name}--{selection.ref}", limit=100))
-        repository = replace(repository, name=name, ref=parse_ref(selection.ref))
+        name = parse_repository_name(label_value(f"{repository.name}--{selection.ref}"))
+        repository = replace(repository, name=name, ref=_read_ref(selection.ref))
     names = tuple(n for n in wanted.scanners if not selection.scanners or n in selection.scanners)
     return replace(wanted, repository=repository, scanners=names)
+
+
+def _read_ref(text: str) -> RefName:
+    try:
+        return parse_ref(text)
+    except ValueError as error:
+        raise ConfigError("params.ref", str(error)) from error
 
 
 def _ask_remotes(settings: Settings, repositories: Sequence[Repository]) -> list[HeadResult]:
@@ -271,5 +278,5 @@ def _scanner_record(scanner: Scanner) -> ScannerRecord:
         name=scanner.name,
         version=scanner.version,
         rules_digest=scanner.digest,
-        finds_secrets=scanner.name == "gitleaks",
+        finds_secrets=scanner.finds_secrets,
     )
