@@ -39,7 +39,10 @@ def sidecar_image() -> str:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundCluster]:
     folder = tmp_path_factory.mktemp("operator")
-    images = dict.fromkeys(("scanner:test", sidecar_image()), Image(host=True))
+    images = dict.fromkeys(
+        ("scanner:test", sidecar_image()),
+        Image(host=True, visible=(Path(__file__).resolve().parents[2],)),
+    )
     options = ClusterOptions(
         folder,
         nodes=(NodeSpec("n1", "4", "8Gi"),),

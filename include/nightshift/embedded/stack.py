@@ -132,6 +132,10 @@ class _Stack:
             **self.options.variables,
         }
 
+    def _own_scanners(self) -> tuple[str, ...]:
+        folder = self.options.variables.get("NIGHTSHIFT_SCANNERS_DIR", "")
+        return (folder,) if folder else ()
+
     def _cluster_command(self) -> tuple[str, ...]:
         image = f"{SCANNER_IMAGE}={self.options.scanner_env}"
         return (
@@ -143,6 +147,7 @@ class _Stack:
             *("--visible", str(self.layout.project / "include")),
             *("--visible", str(self.layout.data / "repositories")),
             *("--hidden", str(self.layout.data)),
+            *(word for folder in self._own_scanners() for word in ("--visible", folder)),
         )
 
 

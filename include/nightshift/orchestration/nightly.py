@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from nightshift.clock import utc_now
+from nightshift.errors import PermanentError
 from nightshift.orchestration.errors import as_airflow_errors
 from nightshift.orchestration.pods import ingest_pod_kwargs
 from nightshift.settings import Settings
@@ -43,7 +44,7 @@ def prepare_workspace(batch: int) -> list[dict[str, Any]]:
 
 @task(trigger_rule="all_done")
 @as_airflow_errors
-def rank_nodes(batch: int) -> list[dict[str, Any]]:
+def rank_nodes(batch: int | None) -> list[dict[str, Any]]:
     """Group scans into shards, rank nodes, plan which node each shard prefers, store the plan.
 
     Runs even when a clone pod failed for good: the other accounts' scans go on.
@@ -51,7 +52,7 @@ def rank_nodes(batch: int) -> list[dict[str, Any]]:
     from nightshift.orchestration.steps.ranking import plan_scans
 
     strategy = str(get_current_context()["params"]["strategy"])
-    return plan_scans(_settings(), batch, strategy, utc_now)
+    return plan_scans(_settings(), _opened(batch), strategy, utc_now)
 
 
 def ingest_kwargs(scan: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def ingest_kwargs(scan: dict[str, Any]) -> dict[str, Any]:
 
 @task(trigger_rule="all_done")
 @as_airflow_errors
-def report(batch: int) -> dict[str, Any]:
+def report(batch: int | None) -> dict[str, Any]:
     """Settle what is still open, sum up, seal. Fails if a scan has no outcome.
 
     Runs whatever happened before it, and is the run's last word on whether the night went well:
@@ -69,7 +70,7 @@ def report(batch: int) -> dict[str, Any]:
     """
     from nightshift.orchestration.steps.reporting import report_night
 
-    return report_night(_settings(), batch, utc_now)
+    return report_night(_settings(), _opened(batch), utc_now)
 
 
 @task
@@ -79,6 +80,13 @@ def clean_workspace(batch: int) -> int:
     from nightshift.orchestration.steps.workspaces import clean
 
     return clean(_settings(), batch, utc_now)
+
+
+def _opened(batch: int | None) -> int:
+    """Give the batch; a task that runs whatever happened before it may have been handed none."""
+    if batch is None:
+        raise PermanentError("no batch was opened: read the log of open_batch, mend it, clear it")
+    return batch
 
 
 def _settings() -> Settings:

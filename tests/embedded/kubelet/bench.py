@@ -17,6 +17,8 @@ from nightshift.embedded.kube.storage import MemoryStore
 
 NAMESPACE = "team"
 HOST = "host:1"
+ROOT = Path(__file__).resolve().parents[3]
+"""The checkout, whose Python the containers run, wherever it is: below /tmp too."""
 QUICK = Patience(backoff=0.05, backoff_most=0.2, retry=0.02, memory=0.02, grace=5.0)
 TERMINAL = ("Succeeded", "Failed")
 
@@ -145,7 +147,7 @@ class Bench:
 @contextmanager
 def open_bench(folder: Path, **options: Any) -> Iterator[Bench]:
     """Run a kubelet; at the end nothing that it started may be left."""
-    images = {HOST: Image(host=True), **options.pop("images", {})}
+    images = {HOST: Image(host=True, visible=(ROOT,)), **options.pop("images", {})}
     capabilities = options.pop("capabilities", None)
     chosen = KubeletOptions(folder / "kubelet", images, **{"patience": QUICK, **options})
     store = MemoryStore()

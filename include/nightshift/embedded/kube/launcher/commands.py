@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from nightshift.embedded.kube.launcher.plans import Plan
 
 PASSED_ON = (_signal.SIGTERM, _signal.SIGUSR1, _signal.SIGALRM)
-_IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
+_IGNORED = (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP)
+"""What Python, or a shell that started the cluster in the background, ignores; a container starts
+with every signal's default, and a program cannot trap what was ignored when it began."""
 _SIGNAL_BASE = 128
 
 
@@ -89,7 +91,7 @@ def _become_command(plan: Plan) -> None:
         syscalls.forbid_new_privileges()
     if plan["controlling_terminal"]:
         syscalls.take_terminal(0)
-    for number in _IGNORED_BY_PYTHON:
+    for number in _IGNORED:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     os.umask(0o022)
