@@ -115,24 +115,25 @@ def test_pages_go_from_the_worst_to_the_last_without_gap(
 @pytest.mark.parametrize(
     ("fields", "lines"),
     [
-        ({}, {9, 1, 2}),
-        ({"severity_at_least": CRITICAL}, {9}),
-        ({"states": ("fixed",)}, {3}),
-        ({"states": ("open", "fixed"), "new_in": 2}, {9}),
-        ({"states": ("fixed",), "fixed_in": 2}, {3}),
-        ({"account": ACCOUNT}, {9, 1, 2}),
-        ({"account": "umbrella"}, set()),
-        ({"repository": "web"}, set()),
-        ({"scanner": "bandit"}, set()),
+        ({}, [1, 2, 9]),
+        ({"severity_at_least": CRITICAL}, [9]),
+        ({"states": ("fixed",)}, [3]),
+        ({"states": ("open", "fixed"), "new_in": 2}, [9]),
+        ({"states": ("fixed",), "fixed_in": 2}, [3]),
+        ({"account": ACCOUNT}, [1, 2, 9]),
+        ({"account": "umbrella"}, []),
+        ({"repository": "web"}, []),
+        ({"scanner": "bandit"}, []),
     ],
     ids=str,
 )
 def test_filter(
-    batch: store.BatchId, reader: Engine, fields: dict[str, object], lines: set[int]
+    batch: store.BatchId, reader: Engine, fields: dict[str, object], lines: list[int]
 ) -> None:
     wanted = store.FindingFilter(**fields)  # type: ignore[arg-type]  # a table's shorthand
     with store.transaction(reader) as connection:
-        assert {row.line for row in store.list_findings(connection, wanted)} == lines
+        found = {row.line for row in store.list_findings(connection, wanted)}
+    assert sorted(found) == lines
 
 
 def test_sealed_totals_stay_when_findings_move_on(nights: Nights, batch: store.BatchId) -> None:
