@@ -22,7 +22,7 @@ import os
 from datetime import timedelta
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import CronTriggerTimetable, dag
+from airflow.sdk import dag
 
 from nightshift.orchestration.callbacks import PodRecorder
 from nightshift.orchestration.nightly import (
@@ -35,13 +35,14 @@ from nightshift.orchestration.nightly import (
 )
 from nightshift.orchestration.params import nightly_params
 from nightshift.orchestration.pods import Stage, pod_operator_kwargs
+from nightshift.orchestration.schedules import cron_schedule
 from nightshift.settings import Settings
 
 SETTINGS = Settings.from_env(os.environ)
 
 
 @dag(
-    schedule=CronTriggerTimetable(SETTINGS.nightly_schedule, timezone=SETTINGS.time_zone),
+    schedule=cron_schedule(SETTINGS.nightly_schedule, SETTINGS.time_zone),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),

@@ -37,6 +37,7 @@ from nightshift.embedded.options import StackOptions
 from nightshift.embedded.postgres import EmbeddedPostgres
 from nightshift.embedded.supervisor import StackState, Stage, Supervisor, read_state
 from nightshift.errors import PermanentError
+from nightshift.settings.kinds import NEVER
 
 SCANNER_IMAGE = "nightshift-scanner:0.1.0"
 STOP_SECONDS = 90
@@ -125,6 +126,7 @@ class _Stack:
             "NIGHTSHIFT_CONFIG_DIR": str(self.layout.config),
             "NIGHTSHIFT_GIT_PROTOCOLS": "https,file",
             "NIGHTSHIFT_WORKSPACE_SIZE": "10Gi",
+            "NIGHTSHIFT_NIGHTLY_SCHEDULE": NEVER,  # a trial scans when it is asked to
             "NIGHTSHIFT_MAX_PODS": str(pods_at_once()),
             "NIGHTSHIFT_STARTUP_CHECK_SECONDS": "1",
             "NIGHTSHIFT_POLL_SECONDS": "1",

@@ -93,7 +93,7 @@ class Settings:
         CRON,
         "0 1 * * *",
         "When nightly scans start, as cron in time_zone. Avoid 02:00 to 03:00, which daylight "
-        "saving skips or repeats.",
+        "saving skips or repeats. none: only by hand.",
     )
     config_dir: Path = _setting(  # noqa: RUF009 - _setting gives a field, not a value
         _PATH,

@@ -93,11 +93,19 @@ def _parse_time_zone(text: str) -> str:
     return text
 
 
+NEVER = "none"
+"""A schedule that never starts anything: runs are triggered by hand."""
+
+
 def _parse_cron(text: str) -> str:
     from croniter import croniter  # type: ignore[import-untyped]  # ships no types; late: it is slow
 
+    if text == NEVER:
+        return text
     if len(text.split()) != 5 or not croniter.is_valid(text):
-        raise ValueError(f"{text!r} is not cron: minute hour day month weekday, such as 0 1 * * *")
+        raise ValueError(
+            f"{text!r} is not cron: minute hour day month weekday, such as 0 1 * * *; or {NEVER}"
+        )
     return text
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nightshift.embedded.kube.interfaces import Object
 from nightshift.embedded.kube.kubelet.capabilities import Capabilities
@@ -112,6 +113,7 @@ def _with_private_root(plan: Plan, mounts: Sequence[Mount], ground: Ground) -> P
     visible = [*program_folders(ground.image), *options.visible_paths]
     covers = [*hidden, *(mount.target for mount in mounts)]
     shown_again = find_covered([path.resolve() for path in visible], covers)
+    _make_places(shown_again, mounts)
     return {
         **plan,
         "namespaces": True,
@@ -119,6 +121,16 @@ def _with_private_root(plan: Plan, mounts: Sequence[Mount], ground: Ground) -> P
         "binds": [_as_bind(mount) for mount in [*mounts, *shown_again]],
         "hidden": hidden,
     }
+
+
+def _make_places(shown_again: Sequence[Mount], mounts: Sequence[Mount]) -> None:
+    """Make the mount points in our own /tmp now: inside, it may be read-only."""
+    scratch = [mount for mount in mounts if mount.target in SCRATCH and not mount.inside]
+    for shown in shown_again:
+        for around in scratch:
+            if Path(shown.target).is_relative_to(around.target):
+                place = around.source / Path(shown.target).relative_to(around.target)
+                place.mkdir(parents=True, exist_ok=True)
 
 
 def _as_bind(mount: Mount) -> Bind:
