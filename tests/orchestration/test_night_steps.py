@@ -1,6 +1,7 @@
 """The steps of a night, one after the other, as Airflow's tasks call them."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 import pytest
@@ -147,8 +148,8 @@ def test_a_batch_file_takes_the_place_of_the_registry(make_world: MakeWorld) -> 
     remote = world.make("x", "app")
     folder = world.settings.config_dir / "batches"
     folder.mkdir()
-    job = f'{{"name": "app", "repository": "{remote}", "scanners": ["ruff"], "cpu": "1", "memory": "1Gi"}}'
-    (folder / "tonight.json").write_text(f'{{"jobs": [{job}]}}')
+    job = {"name": "app", "repository": remote, "scanners": ["ruff"], "cpu": "1", "memory": "1Gi"}
+    (folder / "tonight.json").write_text(json.dumps({"jobs": [job]}))
     summary = world.summary(start(world, selection=Selection(batch_file="tonight.json")))
     assert [(r.account, r.repository) for r in summary.repositories] == [("default", "app")]
 
