@@ -29,7 +29,7 @@ POD = ShardPod(
     shard="s001",
     account="payments",
     claim="workspace-payments-7",
-    arguments=("--work-list", "/work/s001.json"),
+    arguments=("--work-list", "/nightshift/work/s001.json"),
     request=Resources(500, 256 * 1024**2),
     deadline_seconds=600,
     work="nightshift-7-s001",
@@ -73,7 +73,7 @@ def test_what_is_mapped_arrives(stage: Stage) -> None:
     pod = build(stage)
     container = pod["spec"]["containers"][0]
     assert pod["spec"]["affinity"] == AFFINITY
-    assert container["args"] == ["--work-list", "/work/s001.json"]
+    assert container["args"] == ["--work-list", "/nightshift/work/s001.json"]
     tries = "--attempt 2 --max-attempts 3"
     assert (tries in " ".join(container["command"])) == (stage is not Stage.INGEST)
     assert pod["metadata"]["labels"]["nightshift/shard"] == "s001"
