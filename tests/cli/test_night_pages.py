@@ -74,7 +74,8 @@ def test_a_report_says_what_was_scanned_what_was_not_and_where() -> None:
     assert "2 succeeded: 2 ok" in text
     assert "1 not_run: 1 remote_gone" in text
     assert "5 unchanged" in text
-    assert "4 new, 2 fixed, 1 reopened; open now: 6 high, 1 low" in text
+    assert "4 new, 2 fixed, 1 reopened; open now, in all repositories: 6 high" in text
+    assert "1 low" in text
     assert "anna/gone ruff" in text
     assert "links/[b]x[/b]" in text, "what strangers wrote is no markup"
     assert "[red]not markup[/red]" in text

@@ -74,6 +74,16 @@ def test_summary_says_what_became_of_the_night(batch: store.BatchId, reader: Eng
     }
 
 
+def test_a_night_that_skips_everything_still_names_what_is_open(
+    batch: store.BatchId, nights: Nights, reader: Engine
+) -> None:
+    with store.transaction(nights.engine) as connection:
+        idle = store.open_batch(connection, "idle", NOW.date(), NOW)
+    with store.transaction(reader) as connection:
+        totals = store.read_batch_summary(connection, idle).totals
+    assert (totals.scans, totals.open_findings) == (0, {CRITICAL: 1, MEDIUM: 2})
+
+
 def test_progress_counts_what_has_ended(nights: Nights, reader: Engine) -> None:
     with store.transaction(nights.engine) as connection:
         empty = store.open_batch(connection, "empty", NOW.date(), NOW)

@@ -23,7 +23,7 @@ def print_report(console: Console, summary: BatchSummary) -> None:
     _print_outcomes(console, totals.outcomes, totals.unchanged)
     console.print(
         f"findings: {totals.new} new, {totals.fixed} fixed, {totals.reopened} reopened; "
-        f"open now: {_severities(totals.open_findings)}"
+        f"open now, in all repositories: {_severities(totals.open_findings)}"
     )
     _print_table(console, _repositories(summary), "repositories")
     _print_table(console, _not_scanned(summary), "not scanned")

@@ -78,7 +78,8 @@ class LocalCluster:
         self.store = MemoryStore(
             options.clock,
             history=options.history,
-            first_version=int(options.clock().timestamp() * 1000),
+            # Microseconds: no burst of writes before a restart gets ahead of them.
+            first_version=int(options.clock().timestamp() * 1_000_000),
         )
         self.events = StoredEvents(self.store, options.clock)
 
