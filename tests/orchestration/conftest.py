@@ -1,6 +1,7 @@
 """The night's steps without Airflow: a real PostgreSQL, a local cluster, git repositories."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ class World:
                 return read_batch_summary(connection, BatchId(batch))
         finally:
             engine.dispose()
+
+    def work_items(self, pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Read the work list of a planned pod."""
+        name = pod["labels"]["nightshift/work"]
+        stored = self.kube.call(lambda c: c.store.get("configmaps", name, "nightshift"))
+        (text,) = stored["data"].values()
+        return list(json.loads(text)["items"])
 
     def names(self, kind: str) -> list[str]:
         found = self.kube.call(lambda cluster: cluster.store.list(kind, "nightshift"))

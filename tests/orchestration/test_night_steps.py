@@ -21,6 +21,7 @@ from tests.orchestration.conftest import World
 
 MakeWorld = Callable[..., World]
 SCANNERS = 4
+GI = 2**30
 
 
 def start(world: World, run: str = "run-1", selection: Selection | None = None) -> int:
@@ -152,6 +153,30 @@ def test_a_batch_file_takes_the_place_of_the_registry(make_world: MakeWorld) -> 
     (folder / "tonight.json").write_text(json.dumps({"jobs": [job]}))
     summary = world.summary(start(world, selection=Selection(batch_file="tonight.json")))
     assert [(r.account, r.repository) for r in summary.repositories] == [("default", "app")]
+
+
+def test_a_batch_file_decides_what_its_pods_ask_for(make_world: MakeWorld) -> None:
+    world = make_world()
+    folder = world.settings.config_dir / "batches"
+    folder.mkdir()
+    common = {"scanners": ["ruff"], "cpu": "1"}
+    jobs = [
+        {"name": "a", "repository": world.make("x", "a"), "memory": "1Gi", **common},
+        {"name": "b", "repository": world.make("x", "b"), "memory": "6Gi", "priority": 9, **common},
+        {"name": "c", "repository": world.make("x", "c"), "memory": "1Gi", **common}
+        | {"time_limit": 60},
+    ]
+    (folder / "tonight.json").write_text(json.dumps({"jobs": jobs}))
+    batch = start(world, selection=Selection(batch_file="tonight.json"))
+    prepare(world.settings, batch, utc_now)
+    urgent, others = plan_scans(world.settings, batch, "ratio", utc_now)
+    assert urgent["container_resources"]["requests"] == {"cpu": "1000m", "memory": str(6 * GI)}
+    assert others["container_resources"]["limits"] == {"memory": str(1 * GI)}
+    items = {item["repository"]: item for item in world.work_items(others)}
+    assert sorted(items) == ["a", "c"]
+    assert items["c"]["deadline_seconds"] == 60 < items["a"]["deadline_seconds"]
+    (heavy,) = world.work_items(urgent)
+    assert 5 * GI < heavy["memory_bytes"] < 6 * GI, "the runner keeps its share"
 
 
 def test_no_node_that_could_ever_fit_starts_nothing(make_world: MakeWorld) -> None:

@@ -52,7 +52,6 @@ NETWORK = "code-clone"
 CLONE, SCAN = parse_shard_name("c001"), parse_shard_name("s001")
 _CLONE_SECONDS = 900
 _MARGIN_SECONDS = 120
-_RUNNER_BYTES = 64 * 1024 * 1024
 _NAME_LIMIT = 57
 """Kubernetes adds six characters for the pod's name."""
 
@@ -211,35 +210,30 @@ def _usual_seconds(scanners: Sequence[Scanner]) -> int:
 def _write_work_lists(
     job: BatchJob, commit: CommitSha, scanners: Sequence[Scanner], batch: int, settings: Settings
 ) -> dict[str, str]:
-    longest = job.time_limit_seconds or 86_400
     clone = CloneWorkList(
         batch=batch,
         shard=CLONE,
         account=job.account,
         protocols=settings.git_protocols,
         items=(CloneItem(job.name, job.remote.url, commit),),
-        limits=CloneLimits(seconds=min(_CLONE_SECONDS, longest)),
+        limits=CloneLimits(seconds=min(_CLONE_SECONDS, job.time_limit_seconds or _CLONE_SECONDS)),
     )
-    items = tuple(
-        ScanItem(
-            scan=parse_scan_name(f"{batch}-{job.name}-{scanner.name}"),
-            repository=job.name,
-            commit=commit,
-            scanner=scanner.name,
-            cache_key=cache_key(commit, scanner),
-            deadline_seconds=min(scanner.resources.deadline_seconds, longest),
-            memory_bytes=_memory_for(scanner, job),
-        )
-        for scanner in scanners
-    )
+    items = tuple(_scan_item(job, commit, scanner, batch) for scanner in scanners)
     scan = ScanWorkList(batch, SCAN, job.account, items, settings.require_confinement)
     return {"clone.json": dump(clone), "scan.json": dump(scan)}
 
 
-def _memory_for(scanner: Scanner, job: BatchJob) -> int:
-    """Leave the runner its share, so that a scanner is ended by it and not by the kernel."""
-    room = max(job.request.memory_bytes - _RUNNER_BYTES, job.request.memory_bytes // 2)
-    return min(scanner.resources.memory_limit_bytes, room)
+def _scan_item(job: BatchJob, commit: CommitSha, scanner: Scanner, batch: int) -> ScanItem:
+    limits = scanner.resources.within(job.needs)
+    return ScanItem(
+        scan=parse_scan_name(f"{batch}-{job.name}-{scanner.name}"),
+        repository=job.name,
+        commit=commit,
+        scanner=scanner.name,
+        cache_key=cache_key(commit, scanner),
+        deadline_seconds=limits.deadline_seconds,
+        memory_bytes=limits.memory_limit_bytes,
+    )
 
 
 def _own_scanners(settings: Settings) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What a user asks for in a batch file: jobs, each a repository to scan with some scanners."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nightshift.domain.ids import AccountName, RepositoryName, ScannerName
@@ -9,6 +9,20 @@ from nightshift.domain.repositories import RefName, Remote
 from nightshift.domain.resources import Resources, sum_resources
 
 DEFAULT_ACCOUNT = AccountName("default")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanNeeds:
+    """What a user asks for one repository's scans; zero leaves it to the scanner.
+
+    :param request: what the pod asks the cluster for.
+    :param time_limit_seconds: wall time.
+    :param priority: higher starts first.
+    """
+
+    request: Resources = field(default_factory=Resources)
+    time_limit_seconds: int = 0
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,11 @@ class BatchJob:
     def key(self) -> tuple[AccountName, RepositoryName]:
         """What tells jobs of a batch apart."""
         return self.account, self.name
+
+    @property
+    def needs(self) -> ScanNeeds:
+        """What each of its scans asks for when they run in pods that others share."""
+        return ScanNeeds(self.request, self.time_limit_seconds or 0, self.priority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from nightshift.domain.batches import ScanNeeds
 from nightshift.domain.ids import ScannerName
+from nightshift.domain.resources import Resources
 
 ANY_LANGUAGE = "any"
 """In ``Scanner.languages``: the tool reads text of every kind."""
@@ -58,6 +60,10 @@ class ScannerCommand:
     version_pattern: str
 
 
+RUNNER_MEMORY_BYTES = 192 * 1024**2
+"""What the runner itself needs in a pod, beside the scanner that it watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScannerResources:
     """What a scan asks for; a repository's own history replaces these guesses.
@@ -72,6 +78,29 @@ class ScannerResources:
     memory_bytes: int
     memory_limit_bytes: int
     deadline_seconds: int
+
+    @property
+    def pod_request(self) -> Resources:
+        """What a pod asks for that runs it: room up to the limit, and the runner's own."""
+        return Resources(self.cpu_millis, self.memory_limit_bytes + RUNNER_MEMORY_BYTES)
+
+    def within(self, needs: ScanNeeds) -> "ScannerResources":
+        """Apply what a user asks for: more or less memory, CPU, and a shorter time.
+
+        The runner keeps its share of the pod's memory, so that a scanner is ended by it, with a
+        reason, and not by the kernel.
+        """
+        asked = needs.request
+        room = max(asked.memory_bytes - RUNNER_MEMORY_BYTES, asked.memory_bytes // 2)
+        limit = room or self.memory_limit_bytes
+        return ScannerResources(
+            cpu_millis=asked.cpu_millis or self.cpu_millis,
+            memory_bytes=min(self.memory_bytes, limit),
+            memory_limit_bytes=limit,
+            deadline_seconds=min(
+                self.deadline_seconds, needs.time_limit_seconds or self.deadline_seconds
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,10 @@ def _insert_scans(
             "scan": s.scan,
             "commit_id": s.commit or "",
             "cache_key": s.cache_key,
+            "asked_cpu_millis": s.needs.request.cpu_millis,
+            "asked_memory_bytes": s.needs.request.memory_bytes,
+            "asked_seconds": s.needs.time_limit_seconds,
+            "priority": s.needs.priority,
         }
         for s in scans
     ]

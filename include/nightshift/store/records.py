@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType
 
+from nightshift.domain.batches import ScanNeeds
 from nightshift.domain.ids import (
     AccountName,
     CommitSha,
@@ -74,6 +75,7 @@ class PlannedScan:
 
     :param scanner_id: from ``sync_scanners``.
     :param commit: None for a repository whose head could not be read.
+    :param needs: what the user asks for it; empty leaves it to the scanner.
     """
 
     scan: ScanName
@@ -83,6 +85,7 @@ class PlannedScan:
     scanner_id: int
     commit: CommitSha | None = None
     cache_key: str = ""
+    needs: ScanNeeds = field(default_factory=ScanNeeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +161,4 @@ class OpenScan:
     last_seconds: float | None
     last_peak_bytes: int
     last_bytes: int
+    needs: ScanNeeds = field(default_factory=ScanNeeds)

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
+from nightshift.domain.batches import ScanNeeds
 from nightshift.domain.ids import AccountName, RepositoryName, ScanName, ScannerName, ShardName
+from nightshift.domain.resources import Resources
 from nightshift.store.records import BatchId, OpenScan
 
 _QUERY = """
 SELECT s.scan, a.name AS account, r.name AS repository, r.id AS repository_id, c.remote,
        s.commit_id AS commit, s.scanner, s.scanner_id, k.finds_secrets, s.cache_key, s.shard,
+       s.asked_cpu_millis, s.asked_memory_bytes, s.asked_seconds, s.priority,
        s.state, s.reason, c.state AS checkout_state, past.seconds, past.peak_bytes, r.size_bytes
 FROM scans s
 JOIN checkouts c ON c.batch_id = s.batch_id AND c.repository_id = s.repository_id
@@ -71,6 +74,11 @@ def _read(
             last_seconds=None if row.seconds is None else float(row.seconds),
             last_peak_bytes=row.peak_bytes or 0,
             last_bytes=row.size_bytes,
+            needs=ScanNeeds(
+                Resources(row.asked_cpu_millis, row.asked_memory_bytes),
+                row.asked_seconds,
+                row.priority,
+            ),
         )
         for row in connection.execute(text(query), parameters)
     )

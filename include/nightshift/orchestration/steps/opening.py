@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from nightshift.clock import Clock
 from nightshift.config.batch_files import read_batch_file
 from nightshift.config.entries import Allowed
 from nightshift.config.repositories import read_repositories
+from nightshift.domain.batches import ScanNeeds
 from nightshift.domain.ids import (
     AccountName,
     ScannerName,
@@ -64,6 +65,7 @@ class Wanted:
     scanners: tuple[ScannerName, ...]
     provider: str = "git"
     weight: int = 1
+    needs: ScanNeeds = field(default_factory=ScanNeeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def _from_registry(path: Path, allowed: Allowed, scanners: Scanners) -> Iterator
 
 def _from_batch_file(path: Path, allowed: Allowed) -> Iterator[Wanted]:
     for job in read_batch_file(path, allowed).in_starting_order():
-        yield Wanted(Repository(job.account, job.name, job.remote, job.ref), job.scanners)
+        repository = Repository(job.account, job.name, job.remote, job.ref)
+        yield Wanted(repository, job.scanners, needs=job.needs)
 
 
 def _narrow(wanted: Wanted, selection: Selection) -> Wanted:
@@ -235,6 +238,7 @@ def _plan(
                 scanner_id=numbers[name],
                 commit=commit,
                 cache_key="" if commit is None else cache_key(commit, scanners[name], image),
+                needs=one.needs,
             )
             if commit is None:
                 ended.append((scan, _ending(head)))

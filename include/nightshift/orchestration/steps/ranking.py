@@ -34,8 +34,6 @@ UNKNOWN_SHARE = 1 / 60
 SHARDS_PER_POD = 2
 """Shards for each pod that may run at once: enough to even out, few enough to be worth a start."""
 SHORTEST_SHARD_SECONDS = 30
-RUNNER_MEMORY_BYTES = 192 * 1024**2
-"""What the runner itself needs beside the scanner it watches."""
 
 Scanners = Mapping[ScannerName, Scanner]
 Items = Mapping[tuple[AccountName, ScanName], ScanItem]
@@ -77,16 +75,36 @@ def shard_limits(requests: Sequence[ScanRequest], settings: Settings) -> ShardLi
 
 
 def _request(scan: OpenScan, scanners: Scanners) -> ScanRequest:
-    needs = scanners[scan.scanner].resources
+    resources = scanners[scan.scanner].resources.within(scan.needs)
     return ScanRequest(
         scan=scan.scan,
         account=scan.account,
         repository=scan.repository,
         scanner=scan.scanner,
-        request=Resources(needs.cpu_millis, needs.memory_limit_bytes + RUNNER_MEMORY_BYTES),
-        expected_seconds=_expect(scan, needs.deadline_seconds),
-        deadline_seconds=needs.deadline_seconds,
+        request=resources.pod_request,
+        expected_seconds=_expect(scan, resources.deadline_seconds),
+        deadline_seconds=resources.deadline_seconds,
+        priority=scan.needs.priority,
+        group=size_class(scan.needs.request),
     )
+
+
+def size_class(asked: Resources) -> str:
+    """Name the class of pods that a batch file's request belongs to; "" for the scanners' own.
+
+    A shard asks for the most that any of its scans needs, so a large job must not share one with
+    small ones; powers of two keep the classes few.
+
+    >>> size_class(Resources(600, 3 * 2**30)), size_class(Resources())
+    ('1024m-4096Mi', '')
+    """
+    if not any(amount for _, amount in asked.items()):
+        return ""
+    cpu, mebibytes = (
+        1 << (amount - 1).bit_length() if amount else 0
+        for amount in (asked.cpu_millis, -(-asked.memory_bytes // 2**20))
+    )
+    return f"{cpu}m-{mebibytes}Mi"
 
 
 def _expect(scan: OpenScan, deadline_seconds: int) -> float:
@@ -143,13 +161,13 @@ def _scan_pod(
 
 
 def _item(scan: OpenScan, scanners: Scanners) -> ScanItem:
-    needs = scanners[scan.scanner].resources
+    resources = scanners[scan.scanner].resources.within(scan.needs)
     return ScanItem(
         scan=scan.scan,
         repository=scan.repository,
         commit=parse_commit_sha(scan.commit),
         scanner=scan.scanner,
         cache_key=scan.cache_key,
-        deadline_seconds=needs.deadline_seconds,
-        memory_bytes=needs.memory_limit_bytes,
+        deadline_seconds=resources.deadline_seconds,
+        memory_bytes=resources.memory_limit_bytes,
     )

@@ -334,6 +334,12 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("commit_id", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("cache_key", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("asked_cpu_millis", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "asked_memory_bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column("asked_seconds", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("priority", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("shard", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("state", sa.Text(), server_default=sa.text("'planned'"), nullable=False),
         sa.Column("reason", sa.Text(), server_default=sa.text("''"), nullable=False),
