@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,15 +86,22 @@ def wait_until(held: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.5)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    layout = Layout(tmp_path_factory.mktemp("stack"), ROOT)
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@contextmanager
+def running_stack(data: Path, **variables: str) -> Iterator[RunningStack]:
+    """Run a whole stack for the block, with repositories and further settings."""
+    layout = Layout(data, ROOT)
     _make_repositories(layout)
     options = StackOptions(
         airflow_port=0,
         nodes=ROOT / "include/config/embedded-nodes.yaml",
         scanner_env=ROOT / ".venv-scanner",
-        variables={"NIGHTSHIFT_SCANNERS_DIR": str(ROOT / "bench" / "scanners")},
+        variables={"NIGHTSHIFT_SCANNERS_DIR": str(ROOT / "bench" / "scanners"), **variables},
     )
     try:
         state = start_stack(layout, options, lambda _: None)

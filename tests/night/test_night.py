@@ -1,5 +1,6 @@
 """Whole nights through real Airflow, a real PostgreSQL and pods that run: also when things die."""
 
+import json
 import os
 import signal
 from typing import Any
@@ -93,11 +94,29 @@ def test_a_night_survives_kills_of_postgres_the_scheduler_and_a_scan(stack: Runn
     assert stack.summary(run).totals.new == 0, "what the first night found is not new again"
 
 
-def test_a_plan_that_cannot_be_leaves_no_green_run(stack: RunningStack) -> None:
-    """Nothing can be scanned on nodes that are too small: the run fails and says so."""
+def test_a_run_about_nothing_leaves_no_green_run(stack: RunningStack) -> None:
     run = stack.trigger(repositories=["account-0/nobody"])
     assert stack.wait(run) == "failed"
     assert stack.task_states(run, "report") != ["success"]
+
+
+def test_a_batch_that_fits_no_node_leaves_a_red_run_and_a_reason(stack: RunningStack) -> None:
+    remote = (stack.layout.data / "repositories" / "account-0" / "r0.git").as_uri()
+    asked = {"cpu": "1", "memory": "900Gi", "scanners": ["sleeper"]}
+    folder = stack.layout.config / "batches"
+    folder.mkdir()
+    job = {"name": "huge", "repository": remote, **asked}
+    (folder / "huge.json").write_text(json.dumps({"jobs": [job]}))
+    run = stack.trigger(batch_file="huge.json")
+    assert stack.wait(run) == "failed"
+    assert stack.task_states(run, "rank_nodes") == stack.task_states(run, "report") == ["failed"]
+    waiting = stack.summary(run)
+    assert (waiting.totals.open_scans, len(volumes(stack))) == (1, 1), "kept for a cleared task"
+
+    assert stack.wait(stack.trigger()) == "success"
+    given_up = stack.summary(run)
+    assert (given_up.state, given_up.totals.open_scans) == ("aborted", 0)
+    assert list(given_up.totals.outcomes) == ["not_run"]
 
 
 def test_every_process_of_the_stack_carries_its_marker(stack: RunningStack) -> None:
