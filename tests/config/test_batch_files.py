@@ -131,6 +131,14 @@ def test_all_faults_of_all_jobs_are_reported_in_the_files_order() -> None:
     ]
 
 
+def test_several_missing_keys_are_told_once() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        read(job(cpu=None, memory=None))
+    assert [str(fault) for fault in caught.value.exceptions] == [
+        "batchJob.json: jobs[0]: lacks cpu, memory"
+    ]
+
+
 def test_two_jobs_of_one_name_are_refused_and_the_first_is_named() -> None:
     faults = faults_of(job(), job(name="other"), job())
     assert list(faults) == ["batchJob.json: jobs[2].name"]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nightshift.domain.jsonvalues import dump, load
 from nightshift.domain.scans import Reason
 from nightshift.domain.worklists import CheckoutStatus, CloneItem, CloneLimits, CloneWorkList
 from nightshift.runner.__main__ import main
+from nightshift.runner.clone import FULL_IN_A_ROW
 from nightshift.runner.exit_codes import ExitCode
 from nightshift.runner.workspace import Workspace
 from tests.git.hostile.raw import RawRepository
@@ -220,10 +222,29 @@ def test_empty_work_list_is_nothing_to_do(pod: Pod) -> None:
     assert not pod.workspace.root.exists()
 
 
-def test_full_volume_is_told_apart_and_the_rest_still_gets_a_status(pod: Pod) -> None:
-    pod.add("small", {b"a": b"1"})
-    pod.add("large", {b"f%d" % n: bytes(range(256)) * 800 for n in range(8)})
-    pod.add("later", {b"a": b"1"})
+def test_full_volume_costs_only_what_does_not_fit(pod: Pod) -> None:
+    statuses = run_on_a_small_volume(pod, ("small", "large", "later", "large-too", "last"))
+    assert {name: status.reason for name, status in statuses.items()} == {
+        "small": Reason.OK,
+        "large": Reason.VOLUME_FULL,
+        "later": Reason.OK,
+        "large-too": Reason.VOLUME_FULL,
+        "last": Reason.OK,
+    }
+
+
+def test_a_volume_that_stays_full_is_not_tried_for_ever(pod: Pod) -> None:
+    larges = tuple(f"large-{n}" for n in range(FULL_IN_A_ROW))
+    later = run_on_a_small_volume(pod, (*larges, "later"))["later"]
+    assert later.reason is Reason.VOLUME_FULL
+    assert later.message.startswith("not tried")
+
+
+def run_on_a_small_volume(pod: Pod, names: Sequence[str]) -> dict[str, CheckoutStatus]:
+    """Clone repositories, of which the large ones do not fit; give the status of each."""
+    for name in names:
+        large = {b"f%d" % n: bytes(range(256)) * 800 for n in range(8)}
+        pod.add(name, large if name.startswith("large") else {b"a": b"1"})
     root = pod.workspace.root
     root.mkdir()
     script = (
@@ -242,13 +263,12 @@ def test_full_volume_is_told_apart_and_the_rest_still_gets_a_status(pod: Pod) ->
     if done.returncode == 200 or "unshare" in done.stderr:
         pytest.skip("this machine allows no user namespaces, so no small volume can be mounted")
     assert done.returncode == ExitCode.VOLUME_FULL, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["reason"] for line in lines] == ["ok", "volume_full", "volume_full"]
     copy = Workspace(pod.folder / "volume.copy")
-    assert [path.name for path in (copy.root / "src").iterdir()] == ["small"]
-    for name in ("large", "later"):
-        text = copy.checkout_status(RepositoryName(name)).read_text()
-        assert load(CheckoutStatus, text).reason is Reason.VOLUME_FULL
+    texts = {name: copy.checkout_status(RepositoryName(name)).read_text() for name in names}
+    statuses = {name: load(CheckoutStatus, text) for name, text in texts.items()}
+    there = {path.name for path in (copy.root / "src").iterdir()}
+    assert there == {name for name, status in statuses.items() if status.state == "ready"}
+    return statuses
 
 
 def test_sigterm_ends_git_and_leaves_no_scratch_files(pod: Pod) -> None:

@@ -23,11 +23,14 @@ from nightshift.git.sessions import git_session
 from nightshift.runner.arguments import build_parser
 from nightshift.runner.clone_repositories import Cloner, not_run
 from nightshift.runner.exit_codes import ExitCode
+from nightshift.runner.files import NO_ROOM
 from nightshift.runner.worklists import read_work_list
 from nightshift.runner.workspace import Workspace
 
 RETRYABLE = frozenset({Reason.DNS, Reason.CONNECT, Reason.FORGE_5XX, Reason.RATE_LIMITED})
 """A later attempt may mend these."""
+FULL_IN_A_ROW = 3
+"""What does not fit is removed again, so a smaller repository may still fit; but not for ever."""
 
 
 def main(argv: Sequence[str]) -> ExitCode:
@@ -66,11 +69,11 @@ def run_clones(
         cloner = Cloner(
             git, workspace, work.limits, Path(folder), workspace.folds_case(), monotonic_seconds
         )
-        is_full = False
+        full_in_a_row = 0
         for item in work.items:
             kept = cloner.find_ready(item)
-            status = kept or _clone(cloner, item, is_full=is_full)
-            is_full = is_full or status.reason is Reason.VOLUME_FULL
+            status = kept or _clone(cloner, item, is_full=full_in_a_row >= FULL_IN_A_ROW)
+            full_in_a_row = full_in_a_row + 1 if status.reason is Reason.VOLUME_FULL else 0
             _print_progress(status, kept=kept is not None)
             yield status.reason
 
@@ -87,7 +90,7 @@ def exit_code_of(reasons: Iterable[Reason], *, last_attempt: bool) -> ExitCode:
 
 def _clone(cloner: Cloner, item: CloneItem, *, is_full: bool) -> CheckoutStatus:
     """Clone one repository; on a full volume only say so, if there is room to say it."""
-    full = not_run(item, Reason.VOLUME_FULL, "the workspace volume has no room left")
+    full = not_run(item, Reason.VOLUME_FULL, f"not tried: {NO_ROOM}")
     try:
         if not is_full:
             return cloner.clone(item)

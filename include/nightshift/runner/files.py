@@ -12,6 +12,7 @@ from nightshift.errors import ConfigError, NotFound, VolumeFull
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the kernel says when a volume, or our share of it, is used up."""
+NO_ROOM = "the workspace volume has no room left; raise NIGHTSHIFT_WORKSPACE_SIZE"
 
 
 def write_atomically(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
@@ -66,7 +67,7 @@ def volume_full_as_error() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise VolumeFull("the workspace volume has no room left: free or grow it") from error
+            raise VolumeFull(NO_ROOM) from error
         raise
 
 

@@ -21,9 +21,12 @@ def load_validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def find_faults(name: str, document: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:  # noqa: ANN401 - JSON
-    """Give (path, problem) for each fault of ``document`` against the schema called ``name``."""
-    for error in load_validator(name).iter_errors(document):
-        yield tuple(error.absolute_path), _describe(error)
+    """Give (path, problem) for each fault of ``document`` against the schema called ``name``.
+
+    Several missing keys are one fault, though the validator reports each of them.
+    """
+    errors = load_validator(name).iter_errors(document)
+    yield from dict.fromkeys((tuple(error.absolute_path), _describe(error)) for error in errors)
 
 
 def format_path(path: Sequence[str | int]) -> str:
