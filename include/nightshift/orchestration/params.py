@@ -8,6 +8,8 @@ from nightshift.domain.placement.names import StrategyName
 from nightshift.settings import Settings
 
 SCANNERS = Path(__file__).parents[1] / "scanners"
+_OPTIONAL_LIST = ["null", "array"]
+"""Without null, the form marks a field as required."""
 
 
 def nightly_params(settings: Settings) -> dict[str, Param]:
@@ -16,21 +18,21 @@ def nightly_params(settings: Settings) -> dict[str, Param]:
     return {
         "accounts": Param(
             [],
-            type="array",
+            type=_OPTIONAL_LIST,
             items=names,
             title="Accounts",
             description="Only these accounts, one a line. Empty: all.",
         ),
         "repositories": Param(
             [],
-            type="array",
+            type=_OPTIONAL_LIST,
             items=names,
             title="Repositories",
             description="Only these, as account/name, one a line. Empty: all.",
         ),
         "scanners": Param(
             [],
-            type="array",
+            type=_OPTIONAL_LIST,
             items={"type": "string", "enum": list_scanners()},
             examples=list_scanners(),
             title="Scanners",

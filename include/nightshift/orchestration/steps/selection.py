@@ -29,9 +29,9 @@ class Selection:
     def from_params(cls, params: Mapping[str, Any]) -> "Selection":
         """Read the params of ``nightly_scan``; Airflow has checked them against their schema."""
         return cls(
-            accounts=frozenset(params["accounts"]),
-            repositories=frozenset(params["repositories"]),
-            scanners=frozenset(params["scanners"]),
+            accounts=frozenset(params["accounts"] or ()),
+            repositories=frozenset(params["repositories"] or ()),
+            scanners=frozenset(params["scanners"] or ()),
             ref=params["ref"] or None,
             force=bool(params["force"]),
             batch_file=params["batch_file"] or None,
