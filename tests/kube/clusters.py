@@ -24,6 +24,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,18 @@ from tests.kube.api import Api
 from tests.kube.builds import Binaries, ensure_binaries
 from tests.kube.clearing import clear
 from tests.kube.commands import Tell, require_root, run
-from tests.kube.control_plane import LOOPBACK, Place, Ports, loopback_place
+from tests.kube.control_plane import LOOPBACK, Place, Ports, bridge_place, loopback_place
 from tests.kube.errors import HarnessError
+from tests.kube.images import ensure_pause_image
 from tests.kube.layout import Layout, cache_folder, default_data
 from tests.kube.locks import locked
+from tests.kube.networks import Network, create_bridge
 from tests.kube.options import Options
 from tests.kube.packages import ETCD, NODE, ensure_packages
 from tests.kube.ports import choose_ports
 from tests.kube.processes import list_names
 from tests.kube.starting import prepare_launch, start_control_plane
+from tests.kube.starting_nodes import node_processes, start_nodes
 from tests.kube.states import READY, STARTING, State, read_state, write_state
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -181,6 +185,8 @@ def _expected_names(options: Options) -> list[str]:
     names = [name for name in control_plane if name not in options.without]
     if options.has_kwok:
         names.append("kwok")
+    for number in range(1, options.real_nodes + 1):
+        names.extend(node_processes(number))
     return names
 
 
@@ -212,11 +218,31 @@ def _find_running(layout: Layout, options: Options, binaries: Binaries) -> Clust
 
 
 def _start(layout: Layout, options: Options, binaries: Binaries, tell: Tell) -> Cluster:
-    place = loopback_place(Ports(*choose_ports(LOOPBACK, len(Ports.__slots__))))
     layout.data.mkdir(parents=True, exist_ok=True)
+    network = _make_network(layout, tell) if options.real_nodes else None
+    place = (
+        bridge_place(network, _choose_ports(network.host))
+        if network
+        else loopback_place(_choose_ports(LOOPBACK))
+    )
     state = State(STARTING, options, place, binaries.version)
     write_state(layout, state)
     launch = prepare_launch(layout, options, binaries, place, tell)
     start_control_plane(launch)
+    if network:
+        cache = cache_folder(os.environ)
+        start_nodes(launch, network, [ensure_pause_image(cache, binaries)])
     write_state(layout, replace(state, phase=READY))
     return Cluster(layout, options, place, binaries)
+
+
+def _make_network(layout: Layout, tell: Tell) -> Network:
+    with locked(cache_folder(os.environ) / "network.lock", "another cluster's network", tell):
+        return create_bridge(layout)
+
+
+def _choose_ports(address: IPv4Address) -> Ports:
+    """Choose a port of ``address`` for the API, and the others on loopback."""
+    (api,) = choose_ports(address, 1)
+    first, second, third, fourth = [port for port in choose_ports(LOOPBACK, 5) if port != api][:4]
+    return Ports(etcd=first, etcd_peer=second, controllers=third, scheduler=fourth, api=api)

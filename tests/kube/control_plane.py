@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.kube.certificates import ADMIN_GROUP, Authority, Identity, Pair, make_token_key
 from tests.kube.kubeconfigs import write_kubeconfig
 from tests.kube.layout import Layout
+from tests.kube.networks import Network
 from tests.kube.options import Options
 
 LOOPBACK = IPv4Address("127.0.0.1")
 _NOWHERE = IPv4Address("192.0.2.1")  # RFC 5737: an API server on loopback cannot advertise itself
-API_PORT = 6443
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class Credentials:
 def loopback_place(ports: Ports) -> Place:
     """Serve this machine only."""
     return Place(LOOPBACK, _NOWHERE, IPv4Network("10.0.0.0/24"), ports)
+
+
+def bridge_place(network: Network, ports: Ports) -> Place:
+    """Serve the cluster's own network: nodes, pods and this machine."""
+    return Place(network.host, network.host, network.services, ports)
 
 
 def make_credentials(layout: Layout, authority: Authority, place: Place) -> Credentials:

@@ -85,7 +85,7 @@ def open_namespaces(node: Node, processes: Processes) -> int:
 def start_containerd(node: Node, processes: Processes, pid: int) -> None:
     """Start containerd in the node's namespaces."""
     file = node.folder / "containerd.toml"
-    file.write_text(containerd_config(node, _snapshotter(node.folder)))
+    file.write_text(containerd_config(node, choose_snapshotter(node.folder)))
     networks = node.folder / "cni"
     networks.mkdir(exist_ok=True)
     (networks / "10-bridge.conflist").write_text(json.dumps(cni_config(node), indent=1))
@@ -130,11 +130,11 @@ def start_kubelet(
     processes.start(f"{node.name}-kubelet", argv, cwd=node.folder)
 
 
-def import_image(node_pid: int, archive: Path) -> None:
+def import_image(node: Node, pid: int, archive: Path) -> None:
     """Give a node's containerd the images of an archive."""
     argv = ["ctr", "--address", RUNTIME_SOCKET, "--namespace", "k8s.io"]
-    more = ["images", "import", "--snapshotter", "overlayfs", str(archive)]
-    run([*enter(node_pid), *argv, *more], f"import {archive}", timeout_seconds=300)
+    more = ["images", "import", "--snapshotter", choose_snapshotter(node.folder), str(archive)]
+    run([*enter(pid), *argv, *more], f"import {archive}", timeout_seconds=300)
 
 
 def enter(pid: int) -> list[str | Path]:
@@ -259,7 +259,7 @@ def _mount_own_paths(node: Node, pid: int) -> None:
         run([*enter(pid), "mount", *words], f"mount {words[-1]} in {node.name}")
 
 
-def _snapshotter(folder: Path) -> str:
+def choose_snapshotter(folder: Path) -> str:
     """Choose overlayfs, or plain copies where it cannot be (a checkout inside a container)."""
     place = folder / "overlay-probe"
     parts = {name: place / name for name in ("lower", "upper", "work", "merged")}

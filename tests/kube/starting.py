@@ -56,7 +56,7 @@ class Launch:
 
         :raises HarnessError: naming what has ended, with the end of its log.
         """
-        for name in self.processes.children:
+        for name in list(self.processes.children):
             self.processes.check(name)
 
 
