@@ -39,6 +39,9 @@ def up(
     fake_nodes: Annotated[int, typer.Option(help="Nodes without a machine, played by kwok.")] = 0,
     fake_cpu: Annotated[str, typer.Option(help="CPU of each fake node.")] = "4",
     fake_memory: Annotated[str, typer.Option(help="Memory of each fake node.")] = "16Gi",
+    scanner: Annotated[
+        bool, typer.Option("--scanner", help="Give the nodes the scanner image.")
+    ] = False,
     scheduler: Annotated[
         Path | None, typer.Option(help="JSON file with fields of KubeSchedulerConfiguration.")
     ] = None,
@@ -57,6 +60,7 @@ def up(
     options = Options(
         nodes=nodes,
         fake_only=fake,
+        scanner=scanner,
         fake_nodes=FakeNodes(fake_nodes, fake_cpu, fake_memory),
         scheduler={} if scheduler is None else json.loads(scheduler.read_text()),
         feature_gates=parse_gates(feature_gate or []),
@@ -99,6 +103,25 @@ def status(data: DataOption = None, fake: FakeOption = False) -> None:
     for name in missing:
         typer.echo(f"  {name}  does not run; see {layout.logs / name}.log")
     raise typer.Exit(1 if missing or state.phase != "ready" else 0)
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Take all down after the night; exit 0 if it went well.")
+    ] = False,
+    repositories: Annotated[
+        Path | None, typer.Option(help="Your repositories.yaml instead of the samples.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Real nodes.")] = 2,
+) -> None:
+    """Run `nightshift demo` on a cluster with real nodes, which ends with it."""
+    from tests.kube.demo import STACK, run_demo  # late: the other commands need no Airflow
+
+    own = [] if repositories is None else ["--repositories", str(repositories.absolute())]
+    words = ["--once", *own] if once else own
+    with clusters.running_cluster(Options(nodes=nodes, scanner=True), tell=typer.echo) as cluster:
+        raise typer.Exit(run_demo(cluster, STACK, words, typer.echo))
 
 
 def parse_gates(texts: list[str]) -> dict[str, bool]:
