@@ -153,3 +153,33 @@ def test_root_without_user_namespaces_is_told_what_to_do(
     monkeypatch.setenv("PATH", str(tmp_path))  # where no unshare is
     with pytest.raises(PermanentError, match=r"does not run as root.*ordinary user"):
         EmbeddedPostgres(tmp_path / "postgres").start()
+
+
+def test_pods_get_one_more_address_and_one_database(folder: Path) -> None:
+    server = EmbeddedPostgres(folder, also_listen="127.0.0.2", durable=False)
+    server.start()
+    try:
+        here, pods = server.create_database("nightshift"), server.url("nightshift", for_pods=True)
+        assert pods == here.replace("@127.0.0.1:", "@127.0.0.2:")
+        for url in (here, pods):
+            with connect(url) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+        with connect(here) as connection:
+            rules = connection.execute(
+                "SELECT database, address, auth_method FROM pg_hba_file_rules ORDER BY rule_number"
+            ).fetchall()
+        assert rules == [
+            (["all"], "127.0.0.1", "scram-sha-256"),
+            (["nightshift"], "0.0.0.0", "scram-sha-256"),
+        ]
+    finally:
+        server.stop()
+
+
+def test_without_pods_only_loopback_is_served_and_let_in(server: EmbeddedPostgres) -> None:
+    server.start()
+    assert server.url("kept", for_pods=True) == server.url("kept")
+    with connect(server.url()) as connection:
+        rules = connection.execute("SELECT address FROM pg_hba_file_rules").fetchall()
+        listens = connection.execute("SHOW listen_addresses").fetchone()
+    assert (rules, listens) == ([("127.0.0.1",)], ("127.0.0.1",))

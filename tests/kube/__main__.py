@@ -9,10 +9,12 @@ import typer
 
 from tests.kube import clusters
 from tests.kube.clearing import list_leftovers
+from tests.kube.commands import interruptible
 from tests.kube.errors import HarnessError
 from tests.kube.layout import Layout, default_data
 from tests.kube.options import FakeNodes, Options
 from tests.kube.processes import list_names
+from tests.kube.readiness import list_obstacles
 from tests.kube.states import read_state
 
 app = typer.Typer(
@@ -106,6 +108,15 @@ def status(data: DataOption = None, fake: FakeOption = False) -> None:
 
 
 @app.command()
+def check() -> None:
+    """Say whether a cluster with real nodes can run here. Exits 1 if not, with the reasons."""
+    obstacles = list_obstacles()
+    for obstacle in obstacles:
+        typer.echo(obstacle)
+    raise typer.Exit(1 if obstacles else 0)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Take all down after the night; exit 0 if it went well.")
@@ -120,8 +131,25 @@ def demo(
 
     own = [] if repositories is None else ["--repositories", str(repositories.absolute())]
     words = ["--once", *own] if once else own
-    with clusters.running_cluster(Options(nodes=nodes, scanner=True), tell=typer.echo) as cluster:
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
         raise typer.Exit(run_demo(cluster, STACK, words, typer.echo))
+
+
+@app.command("test")
+def run_tests(
+    arguments: Annotated[list[str] | None, typer.Argument(help="More for pytest.")] = None,
+    nodes: Annotated[int, typer.Option(help="Real nodes.")] = 2,
+) -> None:
+    """Run the tests that need a real cluster, and the contract suite, on one; then end it."""
+    from tests.kube.suites import run_suites  # late: the other commands need no tests
+
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
+        failed = run_suites(cluster, arguments or [], typer.echo)
+    for name in failed:
+        typer.echo(f"failed: {name}")
+    raise typer.Exit(1 if failed else 0)
 
 
 def parse_gates(texts: list[str]) -> dict[str, bool]:
@@ -163,6 +191,8 @@ def main() -> int:
     except HarnessError as error:
         typer.echo(f"tests.kube: {error}", err=True)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -90,7 +90,7 @@ def _bootstrap(root: Path) -> None:
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT),
-        _codename(Path("/etc/os-release").read_text()),
+        parse_codename(Path("/etc/os-release").read_text()),
         root,
         _find_sources(Path("/etc/apt")),
     ]
@@ -166,11 +166,11 @@ def _in_root(root: Path, *words: str) -> str:
 
 def _base_key(requirements: Path) -> str:
     system = Path("/etc/os-release").read_text()
-    words = [str(_RECIPE), *PACKAGES, *_LEFT_OUT, _codename(system), platform.machine()]
+    words = [str(_RECIPE), *PACKAGES, *_LEFT_OUT, parse_codename(system), platform.machine()]
     return _hash("\n".join(words).encode(), requirements.read_bytes())
 
 
-def _codename(os_release: str) -> str:
+def parse_codename(os_release: str) -> str:
     """Read which distribution this is.
 
     :raises HarnessError: if it has no code name, as all but Debian and Ubuntu and their kin.
