@@ -135,8 +135,15 @@ def _ensure(cache: Path, build: _Build, tell: Tell) -> Path:
         if not _is_whole(folder, build):
             if fault := find_go_fault():
                 raise HarnessError(fault)
+            remove_drafts(folder.parent)
             _make(folder, build, tell)
     return folder
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed builds left; the caller holds the folder's lock."""
+    for draft in folder.glob("draft-*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _is_whole(folder: Path, build: _Build) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.kube.archives import ImageConfig, write_image, write_layer
+from tests.kube.builds import remove_drafts
 from tests.kube.commands import Tell, run
 from tests.kube.errors import HarnessError
 from tests.kube.locks import locked
@@ -59,6 +60,7 @@ def ensure_scanner_image(checkout: Path, cache: Path, tell: Tell) -> Path:
     archive = images / f"scanner-{_hash(base.name.encode(), *_read_sources(sources))}.tar"
     with locked(images / "lock", "another image build", tell):
         if not base.is_dir():
+            remove_drafts(images)
             _build_base(base, requirements, tell)
         if archive.exists():
             archive.touch()

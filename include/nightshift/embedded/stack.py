@@ -55,6 +55,8 @@ def run_stack(layout: Layout, options: StackOptions) -> None:
     )
     stack = _Stack(layout, options, secrets, ports, postgres)
     urls = {"airflow": f"http://127.0.0.1:{ports.airflow}", "kubeconfig": str(stack.kubeconfig)}
+    if options.database_address:
+        urls["postgres for pods"] = f"{options.database_address}:{ports.postgres}"
     Supervisor(layout, urls).run([
         Stage(stack.base_title, stack.base_components, stack.migrate),
         Stage("Airflow", stack.airflow_components, stack.set_pool, timeout_seconds=180),
