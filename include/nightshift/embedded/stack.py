@@ -113,7 +113,7 @@ class _Stack:
         environment = self.environment()
         write_password_file(environment, self.secrets)
         for_pods = {
-            "NIGHTSHIFT_DATABASE_URL": self.postgres.url("nightshift", for_pods=True),
+            "NIGHTSHIFT_DATABASE_URL": self.postgres.create_role_of_pods(),
             "NIGHTSHIFT_FINGERPRINT_KEY": self.secrets.fingerprint_key,
         }
         nightshift = (sys.executable, "-m", "nightshift")

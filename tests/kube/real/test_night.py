@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from nightshift.cli.demo_verdict import judge_samples
 from nightshift.cluster.client import connect
@@ -179,12 +180,13 @@ def test_pods_may_open_no_other_database(
     postgres = EmbeddedPostgres(night.stack.layout.postgres, also_listen=str(cluster.place.address))
     seen = {}
     for database in ("nightshift", "airflow"):
-        url = postgres.url(database, for_pods=True).replace("+psycopg", "")
-        pod = build_pod(f"to-{database}", ["python", "-c", CONNECT, url])
+        url = make_url(postgres.url_for_pods()).set(drivername="postgresql", database=database)
+        text = url.render_as_string(hide_password=False)
+        pod = build_pod(f"to-{database}", ["python", "-c", CONNECT, text])
         seen[database] = run_pod(api, namespace, pod)
     assert seen["nightshift"] == ("Succeeded", "connected\n")
     assert seen["airflow"][0] == "Failed"
-    assert "no pg_hba.conf entry" in seen["airflow"][1]
+    assert "pg_hba.conf rejects" in seen["airflow"][1]
 
 
 def test_nothing_of_the_night_is_left_on_the_cluster(
