@@ -156,11 +156,13 @@ class Comparison:
         return Verdict.SAMPLE if sampled else Verdict.WRONG
 
     def _remember(self, attempt: Attempt) -> None:
-        """Keep the scores that the scheduler may reuse: the last ones, without the nodes taken."""
+        """Keep the scores that the scheduler may reuse; it drops them when it took none of them."""
         if attempt.totals:
-            self._reusable = dict(attempt.totals)
-        if attempt.node:
+            self._reusable = {k: v for k, v in attempt.totals.items() if k != attempt.node}
+        elif attempt.node and attempt.node == attempt.hint:
             self._reusable.pop(attempt.node, None)
+        else:
+            self._reusable = {}
 
     def _count_in(self, attempt: Attempt, verdict: Verdict, problem: str) -> None:
         found = self.agreement

@@ -45,18 +45,26 @@ class Mode(StrEnum):
 
     ``ONE_THREAD`` leaves nothing to chance: filters run one after the other, no scores are reused,
     and the informers start from a LIST, which is in the order of names (a WatchList, the default,
-    passes through a Go map and comes in any order). ``AS_SHIPPED`` changes nothing.
+    passes through a Go map and comes in any order). ``AS_SHIPPED`` changes nothing. That never
+    reuses scores: no pod is alike another while the profile has default spreading, as it has unless
+    told otherwise. ``REUSING_SCORES`` tells it.
     """
 
     ONE_THREAD = "one thread"
     AS_SHIPPED = "as shipped"
+    REUSING_SCORES = "reusing scores"
 
 
-_SETTINGS: dict[Mode, dict[str, Any]] = {Mode.ONE_THREAD: {"parallelism": 1}, Mode.AS_SHIPPED: {}}
-_GATES = {
-    Mode.ONE_THREAD: ["--feature-gates=OpportunisticBatching=false,WatchListClient=false"],
-    Mode.AS_SHIPPED: [],
+_NO_SPREADING = {
+    "name": "PodTopologySpread",
+    "args": {"defaultingType": "List", "defaultConstraints": []},
 }
+_SETTINGS: dict[Mode, dict[str, Any]] = {
+    Mode.ONE_THREAD: {"parallelism": 1},
+    Mode.AS_SHIPPED: {},
+    Mode.REUSING_SCORES: {"profiles": [{"pluginConfig": [_NO_SPREADING]}]},
+}
+_GATES = {Mode.ONE_THREAD: ["--feature-gates=OpportunisticBatching=false,WatchListClient=false"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +185,7 @@ def _scheduler(cluster: Cluster, mode: Mode) -> list[str | Path]:
         f"--cert-dir={certificates}",
         "--v=3",
         VMODULE,
-        *_GATES[mode],
+        *_GATES.get(mode, ()),
     ]
 
 
