@@ -9,6 +9,7 @@ import typer
 
 from tests.kube import clusters
 from tests.kube.clearing import list_leftovers
+from tests.kube.commands import interruptible
 from tests.kube.errors import HarnessError
 from tests.kube.layout import Layout, default_data
 from tests.kube.options import FakeNodes, Options
@@ -120,8 +121,25 @@ def demo(
 
     own = [] if repositories is None else ["--repositories", str(repositories.absolute())]
     words = ["--once", *own] if once else own
-    with clusters.running_cluster(Options(nodes=nodes, scanner=True), tell=typer.echo) as cluster:
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
         raise typer.Exit(run_demo(cluster, STACK, words, typer.echo))
+
+
+@app.command("test")
+def run_tests(
+    arguments: Annotated[list[str] | None, typer.Argument(help="More for pytest.")] = None,
+    nodes: Annotated[int, typer.Option(help="Real nodes.")] = 2,
+) -> None:
+    """Run the tests that need a real cluster, and the contract suite, on one; then end it."""
+    from tests.kube.suites import run_suites  # late: the other commands need no tests
+
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
+        failed = run_suites(cluster, arguments or [], typer.echo)
+    for name in failed:
+        typer.echo(f"failed: {name}")
+    raise typer.Exit(1 if failed else 0)
 
 
 def parse_gates(texts: list[str]) -> dict[str, bool]:
@@ -163,6 +181,8 @@ def main() -> int:
     except HarnessError as error:
         typer.echo(f"tests.kube: {error}", err=True)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

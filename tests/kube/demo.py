@@ -1,13 +1,12 @@
 """``nightshift demo`` on a real cluster: the stack of this machine, pods on its nodes."""
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.kube.clusters import CHECKOUT, Cluster
-from tests.kube.commands import Tell
-from tests.kube.installing import install, write_clone_template
+from tests.kube.commands import Tell, run_in_foreground
+from tests.kube.installing import install, mount_samples
 
 STACK = CHECKOUT / ".nightshift-kube" / "stack"
 VARIABLES = {
@@ -25,8 +24,9 @@ def prepare_stack(cluster: Cluster, data: Path) -> Path:
     samples = data / "repositories"
     samples.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    write_clone_template(data / "config", samples)
-    return install(cluster, samples)
+    kubeconfig = install(cluster)
+    mount_samples(cluster, samples, data / "config")
+    return kubeconfig
 
 
 def run_demo(cluster: Cluster, data: Path, words: Sequence[str], tell: Tell) -> int:
@@ -40,4 +40,4 @@ def run_demo(cluster: Cluster, data: Path, words: Sequence[str], tell: Tell) -> 
         *words,
     ]
     tell(f"look on with: kubectl --kubeconfig {cluster.kubeconfig} -n nightshift get pods -o wide")
-    return subprocess.run(argv, check=False).returncode
+    return run_in_foreground(argv)
