@@ -6,6 +6,7 @@ DATA ?= .nightshift
 VENV := .venv
 SCANNER_VENV := .venv-scanner
 BIN := $(VENV)/bin
+KUBE := PYTHONPATH=$(CURDIR)/include:$(CURDIR) $(BIN)/python -m tests.kube
 UV_VERSION := 0.13.9
 
 export PYTHONPATH := $(CURDIR)/include
@@ -43,8 +44,8 @@ $(SCANNER_VENV)/.done: scanner/requirements.txt | $(UV)
 	@echo "$(CURDIR)/include" > "$$($(SCANNER_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nightshift.pth"
 	@touch $@
 
-demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours
-	@$(BIN)/python -m nightshift demo --data $(DATA) $(if $(ONCE),--once) $(if $(REPOSITORIES),--repositories $(REPOSITORIES))
+demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours, CLUSTER=kube
+	@$(if $(filter kube,$(CLUSTER)),$(KUBE) demo,$(BIN)/python -m nightshift demo --data $(DATA)) $(if $(ONCE),--once) $(if $(REPOSITORIES),--repositories $(REPOSITORIES))
 
 up: setup ## start the trial stack: PostgreSQL, a local cluster, Airflow
 	@$(BIN)/python -m nightshift up --data $(DATA)

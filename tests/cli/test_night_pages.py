@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from nightshift.cli.demo_verdict import judge_own
+from nightshift.cli.night_pods import PodOnNode
 from nightshift.cli.night_report import print_report
 from nightshift.cli.night_watch import Look, describe, draw
-from nightshift.embedded.pod_view import PodOnNode
 from nightshift.store.summaries import (
     BatchProgress,
     BatchSummary,

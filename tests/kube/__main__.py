@@ -9,6 +9,7 @@ import typer
 
 from tests.kube import clusters
 from tests.kube.clearing import list_leftovers
+from tests.kube.commands import interruptible
 from tests.kube.errors import HarnessError
 from tests.kube.layout import Layout, default_data
 from tests.kube.options import FakeNodes, Options
@@ -39,6 +40,9 @@ def up(
     fake_nodes: Annotated[int, typer.Option(help="Nodes without a machine, played by kwok.")] = 0,
     fake_cpu: Annotated[str, typer.Option(help="CPU of each fake node.")] = "4",
     fake_memory: Annotated[str, typer.Option(help="Memory of each fake node.")] = "16Gi",
+    scanner: Annotated[
+        bool, typer.Option("--scanner", help="Give the nodes the scanner image.")
+    ] = False,
     scheduler: Annotated[
         Path | None, typer.Option(help="JSON file with fields of KubeSchedulerConfiguration.")
     ] = None,
@@ -57,6 +61,7 @@ def up(
     options = Options(
         nodes=nodes,
         fake_only=fake,
+        scanner=scanner,
         fake_nodes=FakeNodes(fake_nodes, fake_cpu, fake_memory),
         scheduler={} if scheduler is None else json.loads(scheduler.read_text()),
         feature_gates=parse_gates(feature_gate or []),
@@ -101,6 +106,42 @@ def status(data: DataOption = None, fake: FakeOption = False) -> None:
     raise typer.Exit(1 if missing or state.phase != "ready" else 0)
 
 
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Take all down after the night; exit 0 if it went well.")
+    ] = False,
+    repositories: Annotated[
+        Path | None, typer.Option(help="Your repositories.yaml instead of the samples.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Real nodes.")] = 2,
+) -> None:
+    """Run `nightshift demo` on a cluster with real nodes, which ends with it."""
+    from tests.kube.demo import STACK, run_demo  # late: the other commands need no Airflow
+
+    own = [] if repositories is None else ["--repositories", str(repositories.absolute())]
+    words = ["--once", *own] if once else own
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
+        raise typer.Exit(run_demo(cluster, STACK, words, typer.echo))
+
+
+@app.command("test")
+def run_tests(
+    arguments: Annotated[list[str] | None, typer.Argument(help="More for pytest.")] = None,
+    nodes: Annotated[int, typer.Option(help="Real nodes.")] = 2,
+) -> None:
+    """Run the tests that need a real cluster, and the contract suite, on one; then end it."""
+    from tests.kube.suites import run_suites  # late: the other commands need no tests
+
+    options = Options(nodes=nodes, scanner=True)
+    with interruptible(), clusters.running_cluster(options, tell=typer.echo) as cluster:
+        failed = run_suites(cluster, arguments or [], typer.echo)
+    for name in failed:
+        typer.echo(f"failed: {name}")
+    raise typer.Exit(1 if failed else 0)
+
+
 def parse_gates(texts: list[str]) -> dict[str, bool]:
     """Read feature gates.
 
@@ -140,6 +181,8 @@ def main() -> int:
     except HarnessError as error:
         typer.echo(f"tests.kube: {error}", err=True)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

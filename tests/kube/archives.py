@@ -22,9 +22,9 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What a container of the image runs by default."""
+    """What a container of the image runs by default, as whom and where."""
 
-    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     folder: str = "/"
@@ -99,7 +99,7 @@ def _image_config(config: ImageConfig, digests: Sequence[str]) -> dict[str, obje
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
         "config": {
-            "Cmd": list(config.command),
+            "Entrypoint": list(config.entrypoint),
             "Env": [f"{name}={value}" for name, value in config.environment.items()],
             "User": config.user,
             "WorkingDir": config.folder,

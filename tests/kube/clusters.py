@@ -40,11 +40,12 @@ from tests.kube.layout import Layout, cache_folder, default_data
 from tests.kube.locks import locked
 from tests.kube.networks import Network, create_bridge
 from tests.kube.options import Options
-from tests.kube.packages import ETCD, NODE, ensure_packages
+from tests.kube.packages import ETCD, IMAGES, NODE, ensure_packages
 from tests.kube.ports import choose_ports
 from tests.kube.processes import list_names
+from tests.kube.scanner_image import ensure_scanner_image
 from tests.kube.starting import prepare_launch, start_control_plane
-from tests.kube.starting_nodes import node_processes, start_nodes
+from tests.kube.starting_nodes import PROVISIONER_PROCESS, node_processes, start_nodes
 from tests.kube.states import READY, STARTING, State, read_state, write_state
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -130,16 +131,16 @@ def start_cluster(options: Options, data: Path | None = None, tell: Tell = print
     layout = _layout(options, data)
     if options.real_nodes:
         require_root("a cluster with real nodes")
-    binaries = _prepare(options, tell)
+    supplies = _prepare(options, tell)
     with locked(layout.lock_file, "another start or stop", tell):
-        running = _find_running(layout, options, binaries)
+        running = _find_running(layout, options, supplies)
         if running is not None:
             tell(f"running already: {layout.data}")
             return running
         clear(layout)
         shutil.rmtree(layout.logs, ignore_errors=True)
         try:
-            return _start(layout, options, binaries, tell)
+            return _start(layout, options, supplies, tell)
         except BaseException:
             clear(layout)
             raise
@@ -185,6 +186,8 @@ def _expected_names(options: Options) -> list[str]:
     names = [name for name in control_plane if name not in options.without]
     if options.has_kwok:
         names.append("kwok")
+    if options.real_nodes:
+        names.append(PROVISIONER_PROCESS)
     for number in range(1, options.real_nodes + 1):
         names.extend(node_processes(number))
     return names
@@ -194,30 +197,51 @@ def _layout(options: Options, data: Path | None) -> Layout:
     return Layout.of(data or default_data(CHECKOUT, fake_only=options.fake_only))
 
 
-def _prepare(options: Options, tell: Tell) -> Binaries:
+@dataclass(frozen=True, slots=True)
+class _Supplies:
+    """What a start needs: programs, and archives of images for the nodes."""
+
+    binaries: Binaries
+    images: tuple[Path, ...]
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        return tuple(image.name for image in self.images)
+
+
+def _prepare(options: Options, tell: Tell) -> _Supplies:
     """Install and build what is missing on this machine."""
-    ensure_packages([ETCD, *(NODE if options.real_nodes else ())], tell)
-    return _find_binaries(options, tell)
+    cache = cache_folder(os.environ)
+    wanted = [ETCD, *(NODE if options.real_nodes else ()), *(IMAGES if options.scanner else ())]
+    ensure_packages(wanted, tell)
+    binaries = _find_binaries(options, tell)
+    images = [ensure_pause_image(cache, binaries)] if options.real_nodes else []
+    if options.scanner:
+        images.append(ensure_scanner_image(CHECKOUT, cache, tell))
+    return _Supplies(binaries, tuple(images))
 
 
 def _find_binaries(options: Options, tell: Tell) -> Binaries:
     return ensure_binaries(cache_folder(os.environ), tell, kwok=options.has_kwok)
 
 
-def _find_running(layout: Layout, options: Options, binaries: Binaries) -> Cluster | None:
-    """Give the cluster that runs, if it is whole and was started with equal options."""
+def _find_running(layout: Layout, options: Options, supplies: _Supplies) -> Cluster | None:
+    """Give the cluster that runs, if it is whole and was started with equal options and images."""
     try:
         state = read_state(layout)
     except HarnessError:
         return None
-    if state is None or state.phase != READY or state.options.to_json() != options.to_json():
+    if state is None or state.phase != READY or state.images != supplies.image_names:
         return None
-    cluster = Cluster(layout, options, state.place, binaries)
+    if state.options.to_json() != options.to_json():
+        return None
+    cluster = Cluster(layout, options, state.place, supplies.binaries)
     with cluster.api() as api:
         return cluster if not list_missing(layout, options) and api.is_ready() else None
 
 
-def _start(layout: Layout, options: Options, binaries: Binaries, tell: Tell) -> Cluster:
+def _start(layout: Layout, options: Options, supplies: _Supplies, tell: Tell) -> Cluster:
+    binaries = supplies.binaries
     layout.data.mkdir(parents=True, exist_ok=True)
     network = _make_network(layout, tell) if options.real_nodes else None
     place = (
@@ -225,13 +249,12 @@ def _start(layout: Layout, options: Options, binaries: Binaries, tell: Tell) -> 
         if network
         else loopback_place(_choose_ports(LOOPBACK))
     )
-    state = State(STARTING, options, place, binaries.version)
+    state = State(STARTING, options, place, binaries.version, supplies.image_names)
     write_state(layout, state)
     launch = prepare_launch(layout, options, binaries, place, tell)
     start_control_plane(launch)
     if network:
-        cache = cache_folder(os.environ)
-        start_nodes(launch, network, [ensure_pause_image(cache, binaries)])
+        start_nodes(launch, network, supplies.images)
     write_state(layout, replace(state, phase=READY))
     return Cluster(layout, options, place, binaries)
 

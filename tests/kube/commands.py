@@ -1,8 +1,10 @@
 """Runs short commands; what they say is in the error when they fail."""
 
 import os
+import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.kube.errors import HarnessError
@@ -11,6 +13,7 @@ Tell = Callable[[str], None]
 """Takes one line of progress."""
 
 _TAIL_LINES = 15
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -46,6 +49,44 @@ def run(
         said = tail(f"{done.stdout}\n{done.stderr}")
         raise HarnessError(f"cannot {what} ({argv[0]} ended with {done.returncode}):\n{said}")
     return done.stdout
+
+
+def run_in_foreground(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
+    """Run a long command that prints for itself, and give its exit code.
+
+    It has a session of its own and gets each signal that this process is told to end by, once; so
+    it can end what it started, and this process waits for that before it ends anything itself.
+    """
+    with subprocess.Popen(
+        [str(word) for word in argv], env=env, cwd=cwd, start_new_session=True
+    ) as process:
+
+        def pass_on(number: int, _: object) -> None:
+            process.send_signal(number)
+
+        before = {number: signal.signal(number, pass_on) for number in _ENDING}
+        try:
+            return process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a closed terminal and SIGTERM end this process as Ctrl-C does, so that it cleans up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def tail(text: str, lines: int = _TAIL_LINES) -> str:

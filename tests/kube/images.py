@@ -20,6 +20,6 @@ def ensure_pause_image(cache: Path, binaries: Binaries) -> Path:
         with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
             layer = write_layer(Path(folder) / "layer.tar", {"/pause": program})
             draft = Path(folder) / "image.tar"
-            config = ImageConfig(command=("/pause",), user="65535:65535")
+            config = ImageConfig(entrypoint=("/pause",), user="65535:65535")
             shutil.move(write_image(draft, PAUSE_IMAGE, [layer], config), archive)
     return archive

@@ -10,22 +10,18 @@ from tests.kube.certificates import Pair
 CONTEXT = "nightshift-kube"
 
 
-def write_kubeconfig(path: Path, url: str, authority: Path, pair: Pair) -> Path:
-    """Write a kubeconfig (mode 0600) for who holds ``pair``, and give its path.
+def write_kubeconfig(path: Path, url: str, authority: Path, user: Pair | str) -> Path:
+    """Write a kubeconfig (mode 0600) and give its path. It is JSON, which is YAML too.
 
-    It is JSON, which is YAML too.
+    :param user: a certificate with its key, or a token.
     """
-    user = {
-        "client-certificate-data": _encode(pair.certificate),
-        "client-key-data": _encode(pair.key),
-    }
     cluster = {"server": url, "certificate-authority-data": _encode(authority)}
     context = {"cluster": CONTEXT, "user": CONTEXT, "namespace": "default"}
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": CONTEXT, "cluster": cluster}],
-        "users": [{"name": CONTEXT, "user": user}],
+        "users": [{"name": CONTEXT, "user": _credentials(user)}],
         "contexts": [{"name": CONTEXT, "context": context}],
         "current-context": CONTEXT,
     }
@@ -34,6 +30,15 @@ def write_kubeconfig(path: Path, url: str, authority: Path, pair: Pair) -> Path:
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file, indent=1)
     return path
+
+
+def _credentials(user: Pair | str) -> dict[str, str]:
+    if isinstance(user, str):
+        return {"token": user}
+    return {
+        "client-certificate-data": _encode(user.certificate),
+        "client-key-data": _encode(user.key),
+    }
 
 
 def _encode(file: Path) -> str:

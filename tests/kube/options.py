@@ -55,6 +55,8 @@ class Options:
         for part in self.without:
             if part not in OPTIONAL:
                 raise HarnessError(f"cannot leave out {part!r}, only {', '.join(OPTIONAL)}")
+        if self.scanner and self.fake_only:
+            raise HarnessError("there is no node to give the scanner image to: only fake ones")
         if self.nodes < 0 or self.fake_nodes.count < 0:
             raise HarnessError("a number of nodes is 0 or more")
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # It outlives this process, or is reaped in it, whoever ends it.
+        threading.Thread(target=process.wait, daemon=True).start()
         self.children[name] = process
         return process.pid
 

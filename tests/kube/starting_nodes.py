@@ -1,5 +1,7 @@
 """Starts the real nodes of a cluster, side by side, and waits until each is Ready."""
 
+import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,8 +12,10 @@ from tests.kube.fake_nodes import is_ready
 from tests.kube.networks import Network, connect_node
 from tests.kube.nodes import Node, import_image, open_namespaces, start_containerd, start_kubelet
 from tests.kube.starting import Launch
+from tests.kube.volumes import STORAGE_CLASS
 from tests.kube.waits import wait_for
 
+PROVISIONER_PROCESS = "volumes"
 READY_SECONDS = 120.0  # 9 s on an idle machine of two cores
 
 
@@ -27,6 +31,8 @@ def start_nodes(launch: Launch, network: Network, archives: Sequence[Path]) -> N
         start = partial(_start_node, launch, network, archives)
         list(pool.map(start, range(1, count + 1)))
     with Api(launch.place.url, launch.layout) as api:
+        api.post("/apis/storage.k8s.io/v1/storageclasses", STORAGE_CLASS)
+        _start_provisioner(launch)
         wait_for(
             f"{count} nodes to be Ready",
             lambda: names <= _ready_names(api),
@@ -34,6 +40,12 @@ def start_nodes(launch: Launch, network: Network, archives: Sequence[Path]) -> N
             alive=launch.check,
             explain=lambda: f"see {launch.layout.logs}",
         )
+
+
+def _start_provisioner(launch: Launch) -> None:
+    argv = [sys.executable, "-m", "tests.kube.volumes", str(launch.layout.data)]
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    launch.processes.start(PROVISIONER_PROCESS, argv, environment=path, cwd=launch.layout.data)
 
 
 def node_name(number: int) -> str:

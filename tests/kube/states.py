@@ -19,12 +19,14 @@ class State:
 
     :param phase: "starting" or "ready"; a cluster that was killed may say either.
     :param version: of Kubernetes: "v1.36.3".
+    :param images: the archives that its nodes were given.
     """
 
     phase: str
     options: Options
     place: Place
     version: str
+    images: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the form of the state file."""
@@ -32,6 +34,7 @@ class State:
         return {
             "phase": self.phase,
             "version": self.version,
+            "images": list(self.images),
             "options": self.options.to_json(),
             "address": str(place.address),
             "advertised": str(place.advertised),
@@ -49,7 +52,8 @@ class State:
             Ports(**plain["ports"]),
         )
         options = Options.from_json(plain["options"])
-        return cls(plain["phase"], options, place, plain["version"])
+        images = tuple(plain["images"])
+        return cls(plain["phase"], options, place, plain["version"], images)
 
 
 def write_state(layout: Layout, state: State) -> None:

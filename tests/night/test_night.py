@@ -3,14 +3,15 @@
 import json
 import os
 import signal
-from typing import Any
 
 import psutil
 import pytest
 
+from nightshift.cluster.client import connect
+from nightshift.cluster.volumes import Volume, list_volumes
 from nightshift.embedded.components import MARKER
-from nightshift.embedded.pod_view import PodView
 from nightshift.embedded.postgres import EmbeddedPostgres
+from nightshift.settings import Settings
 from tests.night.conftest import ACCOUNTS, PLANTED, REPOSITORIES, RunningStack, wait_until
 
 SCANS = ACCOUNTS * REPOSITORIES
@@ -47,12 +48,13 @@ def check_night(stack: RunningStack, run: str) -> None:
     assert volumes(stack) == []
 
 
-def volumes(stack: RunningStack) -> list[dict[str, Any]]:
-    view = PodView(stack.layout.kubeconfig, "nightshift")
+def volumes(stack: RunningStack) -> list[Volume]:
+    environ = {"NIGHTSHIFT_KUBECONFIG": str(stack.layout.kubeconfig)}
+    cluster = connect(Settings.from_env(environ))
     try:
-        return view.list_objects("persistentvolumeclaims")
+        return list_volumes(cluster)
     finally:
-        view.close()
+        cluster.close()
 
 
 def test_a_night_scans_everything_and_the_next_one_skips_it(stack: RunningStack) -> None:

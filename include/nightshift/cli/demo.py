@@ -14,10 +14,15 @@ from nightshift.cli.shell import Shell
 from nightshift.cli.stack import (
     DEFAULT_DATA,
     DEFAULT_PORT,
+    DatabaseAddressOption,
     DataOption,
+    KubeconfigOption,
     NodesOption,
     PortOption,
+    SetOption,
     make_layout,
+    make_options,
+    on_cluster,
     print_login,
 )
 from nightshift.embedded.layout import Layout
@@ -38,8 +43,14 @@ def demo(
     ] = None,
     airflow_port: PortOption = DEFAULT_PORT,
     nodes: NodesOption = None,
+    variables: SetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    database_address: DatabaseAddressOption = "",
 ) -> None:
-    """Run one night on this machine: set up, scan, show it as it goes, print the result."""
+    """Run one night on this machine: set up, scan, show it as it goes, print the result.
+
+    With --kubeconfig the pods run on that cluster; give it --repositories that its pods reach.
+    """
     from nightshift.cli.demo_night import run_night  # late: `--help` needs no store
     from nightshift.embedded.stack import stop_stack
     from nightshift.embedded.supervisor import read_state
@@ -47,10 +58,12 @@ def demo(
     shell: Shell = context.obj
     console = shell.out if shell.out.is_terminal else Console(width=140, highlight=False)
     layout = make_layout(data)
+    options = make_options(layout, airflow_port, nodes, None, variables or [])
+    options = on_cluster(options, kubeconfig, database_address)
     was_running = read_state(layout) is not None
     with _interruptible():
         try:
-            faults = run_night(console, layout, repositories, airflow_port, nodes)
+            faults = run_night(console, layout, repositories, options)
             if not faults:
                 console.print("every scan ended as expected")
             for fault in faults:

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nightshift.cli.night_pods import NightPods, PodOnNode
 from nightshift.embedded.airflow import AirflowApi
-from nightshift.embedded.pod_view import PodOnNode, PodView
 from nightshift.errors import RetryableError
 from nightshift.store.batches import find_batch
 from nightshift.store.engines import Engine, transaction
@@ -52,7 +52,7 @@ class NightWatch:
 
     airflow: AirflowApi
     reader: Engine
-    pods: PodView
+    pods: NightPods
     run_id: str
     nodes: tuple[str, ...] = ()
     _last: Look = field(default_factory=lambda: Look("queued", {}, None, ()))

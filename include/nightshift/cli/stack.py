@@ -1,6 +1,9 @@
 """``nightshift up | down | status | supervise``: the trial stack on this machine."""
 
+import socket
 import time
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +32,17 @@ ScannerEnvOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="NIGHTSHIFT_X=value, for Airflow's tasks.")
 ]
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Run pods on this cluster of yours, not on a local one."),
+]
+DatabaseAddressOption = Annotated[
+    str,
+    typer.Option(
+        "--database-address",
+        help="With --kubeconfig: this machine as pods reach it; PostgreSQL listens there too.",
+    ),
+]
 DEFAULT_DATA = Path(".nightshift")
 DEFAULT_PORT = 8080
 
@@ -40,13 +54,19 @@ def up(
     nodes: NodesOption = None,
     scanner_env: ScannerEnvOption = None,
     variables: SetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    database_address: DatabaseAddressOption = "",
 ) -> None:
-    """Start PostgreSQL, a local cluster and Airflow on this machine, on loopback only."""
+    """Start PostgreSQL, a local cluster and Airflow on this machine, on loopback only.
+
+    With --kubeconfig the pods run on that cluster, and no local one is started.
+    """
     from nightshift.embedded.stack import start_stack  # late: `--help` needs no stack
 
     console: Console = context.obj.out
     layout = make_layout(data)
     options = make_options(layout, airflow_port, nodes, scanner_env, variables or [])
+    options = on_cluster(options, kubeconfig, database_address)
     state = start_stack(layout, options, lambda phase: console.print(f"starting {phase} ..."))
     print_login(console, layout, state)
 
@@ -84,12 +104,15 @@ def supervise(
     airflow_port: PortOption,
     scanner_env: Annotated[Path, typer.Option("--scanner-env")],
     variables: SetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    database_address: DatabaseAddressOption = "",
 ) -> None:
     """Be the supervisor of the trial stack (``up`` starts it)."""
     from nightshift.embedded.stack import run_stack
 
     layout = make_layout(data)
-    run_stack(layout, make_options(layout, airflow_port, nodes, scanner_env, variables or []))
+    options = make_options(layout, airflow_port, nodes, scanner_env, variables or [])
+    run_stack(layout, on_cluster(options, kubeconfig, database_address))
 
 
 def make_layout(data: Path) -> Layout:
@@ -117,6 +140,36 @@ def make_options(
         scanner_env=environment,
         variables=dict(_split(text) for text in variables),
     )
+
+
+def on_cluster(
+    options: StackOptions, kubeconfig: Path | None, database_address: str
+) -> StackOptions:
+    """Choose the user's own cluster, if there is one.
+
+    :raises ConfigError: if it cannot be read, or pods would not find the database.
+    """
+    if kubeconfig is None:
+        if database_address:
+            raise ConfigError("--database-address", "is for pods of --kubeconfig; give both")
+        return options
+    if not kubeconfig.is_file():
+        raise ConfigError(f"--kubeconfig {kubeconfig}", "is no file")
+    if not _is_own_address(database_address):
+        raise ConfigError(
+            f"--database-address {database_address}".strip(),
+            "expected an IPv4 address of this machine that the cluster's pods reach",
+        )
+    return replace(options, kubeconfig=kubeconfig.absolute(), database_address=database_address)
+
+
+def _is_own_address(text: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((str(IPv4Address(text)), 0))
+        except (ValueError, OSError):
+            return False
+    return not IPv4Address(text).is_loopback
 
 
 def print_login(console: Console, layout: Layout, state: StackState) -> None:

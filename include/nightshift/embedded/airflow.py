@@ -27,11 +27,12 @@ PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ", "USER")
 
 
 def airflow_environment(
-    layout: Layout, ports: Ports, secrets: Secrets, database_url: str
+    layout: Layout, ports: Ports, secrets: Secrets, database_url: str, kubeconfig: Path
 ) -> dict[str, str]:
     """Build the environment of every Airflow process of the trial stack.
 
     :param database_url: Airflow's own database, ``postgresql+psycopg://user:password@host:port/airflow``.
+    :param kubeconfig: of the cluster that runs the pods.
     """
     home = layout.airflow_home
     return {
@@ -70,7 +71,7 @@ def airflow_environment(
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({
             "conn_type": "kubernetes",
-            "extra": {"kube_config_path": str(layout.kubeconfig), "namespace": "nightshift"},
+            "extra": {"kube_config_path": str(kubeconfig), "namespace": "nightshift"},
         }),
     }
 

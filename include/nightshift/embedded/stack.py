@@ -50,11 +50,13 @@ def run_stack(layout: Layout, options: StackOptions) -> None:
     """
     secrets = read_or_make_secrets(layout)
     ports = choose_ports(layout, options.airflow_port)
-    postgres = EmbeddedPostgres(layout.postgres, port=ports.postgres)
+    postgres = EmbeddedPostgres(
+        layout.postgres, port=ports.postgres, also_listen=options.database_address
+    )
     stack = _Stack(layout, options, secrets, ports, postgres)
-    urls = {"airflow": f"http://127.0.0.1:{ports.airflow}", "kubeconfig": str(layout.kubeconfig)}
+    urls = {"airflow": f"http://127.0.0.1:{ports.airflow}", "kubeconfig": str(stack.kubeconfig)}
     Supervisor(layout, urls).run([
-        Stage("PostgreSQL and the local cluster", stack.base_components, stack.migrate),
+        Stage(stack.base_title, stack.base_components, stack.migrate),
         Stage("Airflow", stack.airflow_components, stack.set_pool, timeout_seconds=180),
     ])
 
@@ -67,25 +69,37 @@ class _Stack:
     ports: Ports
     postgres: EmbeddedPostgres
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster that runs the pods: the user's own, or the embedded one."""
+        return self.options.kubeconfig or self.layout.kubeconfig
+
+    @property
+    def base_title(self) -> str:
+        """What the first stage is called."""
+        own = self.options.kubeconfig is not None
+        return "PostgreSQL" if own else "PostgreSQL and the local cluster"
+
     def base_components(self) -> list[Component]:
         (self.layout.data / "repositories").mkdir(exist_ok=True)
-        return [
-            Component(
-                name="postgres",
-                argv=self.postgres.prepare(),
-                env=_basic_environment(),
-                is_ready=self.postgres.is_ready,
-                cwd=self.layout.data,
-                stop_signal=signal.SIGINT,  # "fast": rolls back and closes, waits for nobody
-            ),
-            Component(
-                name="cluster",
-                argv=self._cluster_command(),
-                env={**_basic_environment(), "PYTHONPATH": str(self.layout.project / "include")},
-                is_ready=lambda: self.layout.kubeconfig.exists() and _listens(self.ports.cluster),
-                cwd=self.layout.data,
-            ),
-        ]
+        database = Component(
+            name="postgres",
+            argv=self.postgres.prepare(),
+            env=_basic_environment(),
+            is_ready=self.postgres.is_ready,
+            cwd=self.layout.data,
+            stop_signal=signal.SIGINT,  # "fast": rolls back and closes, waits for nobody
+        )
+        if self.options.kubeconfig is not None:
+            return [database]
+        cluster = Component(
+            name="cluster",
+            argv=self._cluster_command(),
+            env={**_basic_environment(), "PYTHONPATH": str(self.layout.project / "include")},
+            is_ready=lambda: self.layout.kubeconfig.exists() and _listens(self.ports.cluster),
+            cwd=self.layout.data,
+        )
+        return [database, cluster]
 
     def airflow_components(self) -> list[Component]:
         return airflow_components(self.layout, self.ports, self.environment())
@@ -96,16 +110,19 @@ class _Stack:
             self.postgres.create_database(name)
         environment = self.environment()
         write_password_file(environment, self.secrets)
-        with_key = {**environment, "NIGHTSHIFT_FINGERPRINT_KEY": self.secrets.fingerprint_key}
+        for_pods = {
+            "NIGHTSHIFT_DATABASE_URL": self.postgres.url("nightshift", for_pods=True),
+            "NIGHTSHIFT_FINGERPRINT_KEY": self.secrets.fingerprint_key,
+        }
         nightshift = (sys.executable, "-m", "nightshift")
         steps = {
-            "airflow-migrate": airflow_command("db", "migrate"),
-            "migrate": (*nightshift, "migrate"),
-            "install": (*nightshift, "install"),
+            "airflow-migrate": (airflow_command("db", "migrate"), environment),
+            "migrate": ((*nightshift, "migrate"), environment),
+            "install": ((*nightshift, "install"), {**environment, **for_pods}),
         }
         running = {
-            name: _start_step(argv, with_key, self.layout.logs / f"{name}.log")
-            for name, argv in steps.items()
+            name: _start_step(argv, variables, self.layout.logs / f"{name}.log")
+            for name, (argv, variables) in steps.items()
         }
         for name, process in running.items():
             if process.wait(180) != 0:
@@ -119,9 +136,9 @@ class _Stack:
         """Build what Airflow's processes and their tasks see."""
         url = self.postgres.url("airflow")
         return {
-            **airflow_environment(self.layout, self.ports, self.secrets, url),
+            **airflow_environment(self.layout, self.ports, self.secrets, url, self.kubeconfig),
             "NIGHTSHIFT_DATABASE_URL": self.postgres.url("nightshift"),
-            "NIGHTSHIFT_KUBECONFIG": str(self.layout.kubeconfig),
+            "NIGHTSHIFT_KUBECONFIG": str(self.kubeconfig),
             "NIGHTSHIFT_SCAN_IMAGE": SCANNER_IMAGE,
             "NIGHTSHIFT_CONFIG_DIR": str(self.layout.config),
             "NIGHTSHIFT_GIT_PROTOCOLS": "https,file",
@@ -217,6 +234,7 @@ def _spawn_supervisor(layout: Layout, options: StackOptions) -> subprocess.Popen
         *("--data", str(layout.data), "--nodes", str(options.nodes)),
         *("--airflow-port", str(options.airflow_port)),
         *("--scanner-env", str(options.scanner_env), *variables),
+        *_external_arguments(options),
     ]
     environment = {**_basic_environment(), "PYTHONPATH": str(layout.project / "include")}
     with (layout.logs / "supervisor.log").open("ab") as log:
@@ -232,6 +250,13 @@ def _spawn_supervisor(layout: Layout, options: StackOptions) -> subprocess.Popen
     # It outlives this process, or is reaped in it; either way nobody else waits for it.
     threading.Thread(target=process.wait, daemon=True).start()
     return process
+
+
+def _external_arguments(options: StackOptions) -> tuple[str, ...]:
+    if options.kubeconfig is None:
+        return ()
+    address = options.database_address
+    return ("--kubeconfig", str(options.kubeconfig), "--database-address", address)
 
 
 def _start_step(

@@ -1,0 +1,36 @@
+"""The suites that run on a real cluster: ours in tests/kube/real, and the contract suite."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tests.kube.clusters import CHECKOUT, Cluster
+from tests.kube.commands import Tell, run_in_foreground
+from tests.kube.scanner_image import SCANNER_IMAGE
+
+DATA_VARIABLE = "NIGHTSHIFT_KUBE_DATA"
+SUITES = ("tests/contract", "tests/kube/real")
+
+
+def run_suites(cluster: Cluster, arguments: Sequence[str], tell: Tell) -> list[str]:
+    """Run every suite, also after one that failed; give the names of those that did.
+
+    :param arguments: more of pytest's.
+    """
+    failed = []
+    for suite in SUITES:
+        tell(f"pytest {suite}")
+        argv = [sys.executable, "-m", "pytest", "-q", suite, *arguments]
+        if run_in_foreground(argv, env=suite_environment(cluster), cwd=CHECKOUT) != 0:
+            failed.append(suite)
+    return failed
+
+
+def suite_environment(cluster: Cluster) -> dict[str, str]:
+    """Give the environment that tells the suites where the cluster is."""
+    return {
+        **os.environ,
+        DATA_VARIABLE: str(cluster.layout.data),
+        "NIGHTSHIFT_CONTRACT_KUBECONFIG": str(cluster.kubeconfig),
+        "NIGHTSHIFT_CONTRACT_IMAGE": SCANNER_IMAGE,
+    }
