@@ -5,15 +5,17 @@ where it really went, so that one difference does not cause the next.
 """
 
 import dataclasses
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from nightshift.domain.placement.scheduler_model import Decision, SchedulerModel, nodes_to_score
 from nightshift.domain.pods import PodRequest, parse_node, parse_pod
+from tests.domain.placement.scenarios import Object
 from tests.kube.crosscheck.logs import Attempt
+from tests.kube.crosscheck.worlds import Case
 
 
 class Verdict(StrEnum):
@@ -59,21 +61,22 @@ class Comparison:
 
     :param nodes: Kubernetes objects in the order in which the scheduler met them; so are ``pods``,
         those with a node or a gate included.
+    :param gated_count: whether gated pods were nominated while the scheduler ran. It overlooks the
+        nominations of gated pods that it finds when it starts.
     """
 
     def __init__(
-        self, nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]
+        self, nodes: Sequence[Object], pods: Sequence[Object], *, gated_count: bool = False
     ) -> None:
         self._model = SchedulerModel([parse_node(node) for node in nodes])
         self._count = len(nodes)
         self._pods: dict[str, PodRequest] = {}
         self._reusable: dict[str, int] = {}
         for pod in map(parse_pod, pods):
-            # A gated pod's nomination counts only if it comes while the scheduler runs.
-            if not pod.gated:
+            if gated_count or not pod.gated:
                 self._model.add_pod(pod)
-                if not pod.node:
-                    self._pods[pod.key] = pod
+            if not pod.gated and not pod.node:
+                self._pods[pod.key] = pod
         self.agreement = Agreement()
 
     def queue(self) -> list[str]:
@@ -81,10 +84,19 @@ class Comparison:
         ordered = sorted(self._pods.values(), key=lambda pod: (-pod.priority, pod.key))
         return [pod.key for pod in ordered]
 
-    def decide(self, key: str) -> str:
-        """Let the model itself decide; give the node or the words of its refusal."""
+    def decide(self, key: str) -> Attempt:
+        """Let the model itself decide."""
         decision = self._model.schedule(self._pods[key])
-        return decision.node or decision.reason
+        refusal = "" if decision.node else decision.reason
+        return Attempt(key, dict(decision.totals), node=decision.node or "", refusal=refusal)
+
+    def check_queue(self, attempts: Sequence[Attempt]) -> None:
+        """Demand that the attempts were made in the order of the queue."""
+        pairs = zip(self.queue(), attempts, strict=False)
+        early = next((f"{a.pod} came before {key}" for key, a in pairs if a.pod != key), "")
+        if early or len(attempts) != len(self._pods):
+            problem = early or f"{len(attempts)} attempts at {len(self._pods)} pods"
+            self.agreement.faults.append(f"queue: {problem}")
 
     def check_exact(self, attempt: Attempt) -> None:
         """Demand the same answer, and the same totals of the same nodes in the same order."""
@@ -92,7 +104,9 @@ class Comparison:
         expected, found = list(decision.totals.items()), list(attempt.totals.items())
         problem = ""
         if (decision.node or decision.reason) != attempt.answer:
-            problem = f"kube-scheduler {attempt.answer!r}, model {decision.node or decision.reason!r}"
+            problem = (
+                f"kube-scheduler {attempt.answer!r}, model {decision.node or decision.reason!r}"
+            )
         elif expected != found:
             problem = f"totals differ: {_first_difference(expected, found)}"
         self._count_in(attempt, _alike(attempt), problem)
@@ -179,13 +193,26 @@ class Comparison:
             self._model.add_pod(dataclasses.replace(pod, node=attempt.node))
 
 
+def replay(case: Case) -> list[Attempt]:
+    """Let the model place a case's pods alone, as one thread does in the order of the queue."""
+    world = case.build()
+    comparison = Comparison(world.nodes, [*world.placed, *world.reserving, *world.pods])
+    return [comparison.decide(key) for key in comparison.queue()]
+
+
+def digest(attempts: Iterable[Attempt]) -> str:
+    """Sum up every answer and every scored node's total in 32 hex digits."""
+    found = hashlib.blake2b(digest_size=16)
+    for attempt in attempts:
+        found.update(f"{attempt.pod} {attempt.answer} {attempt.totals}\n".encode())
+    return found.hexdigest()
+
+
 def _alike(attempt: Attempt) -> Verdict:
     return Verdict.SAME_NODE if attempt.node else Verdict.SAME_REFUSAL
 
 
-def _first_difference(
-    expected: Sequence[tuple[str, int]], found: Sequence[tuple[str, int]]
-) -> str:
+def _first_difference(expected: Sequence[tuple[str, int]], found: Sequence[tuple[str, int]]) -> str:
     if len(expected) != len(found):
         return f"{len(found)} nodes scored, the model scores {len(expected)}"
     pairs = zip(expected, found, strict=True)

@@ -8,13 +8,15 @@ ServiceAccount wants accounts that a controller makes.
 import contextlib
 import json
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+import httpx
+
+from tests.domain.placement.scenarios import Object
 from tests.kube.api import Api
 from tests.kube.clusters import CHECKOUT, Cluster, running_cluster
 from tests.kube.commands import Tell
@@ -36,6 +38,7 @@ OPTIONS = Options(
 )
 _CONNECTIONS = 6
 _DECIDED_SECONDS = 240.0
+_READY_SECONDS = 60.0
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _NOW = "gracePeriodSeconds=0"
 
@@ -43,41 +46,45 @@ _NOW = "gracePeriodSeconds=0"
 class Mode(StrEnum):
     """How the scheduler runs.
 
-    ``ONE_THREAD`` leaves nothing to chance: filters run one after the other, no scores are reused,
-    and the informers start from a LIST, which is in the order of names (a WatchList, the default,
-    passes through a Go map and comes in any order). ``AS_SHIPPED`` changes nothing. That never
-    reuses scores: no pod is alike another while the profile has default spreading, as it has unless
-    told otherwise. ``REUSING_SCORES`` tells it.
+    * ``ONE_THREAD`` leaves nothing to chance: filters run one after the other, no scores are
+      reused, and the informers start from a LIST, which is in the order of names. (A WatchList, the
+      default, passes through a Go map and comes in any order.)
+    * ``NOMINATING``: likewise, but every pod is created gated, then nominated if it is to be, then
+      ungated, all while the scheduler runs: the steering level ``nominate``.
+    * ``AS_SHIPPED`` changes nothing. It never reuses scores: no pod counts as equal to another
+      while the profile has default spreading, which it has unless told otherwise.
+    * ``REUSING_SCORES`` tells it otherwise.
     """
 
     ONE_THREAD = "one thread"
+    NOMINATING = "nominated while it runs"
     AS_SHIPPED = "as shipped"
     REUSING_SCORES = "reusing scores"
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether there is only one right answer."""
+        return self in {Mode.ONE_THREAD, Mode.NOMINATING}
 
 
 _NO_SPREADING = {
     "name": "PodTopologySpread",
     "args": {"defaultingType": "List", "defaultConstraints": []},
 }
-_SETTINGS: dict[Mode, dict[str, Any]] = {
-    Mode.ONE_THREAD: {"parallelism": 1},
-    Mode.AS_SHIPPED: {},
-    Mode.REUSING_SCORES: {"profiles": [{"pluginConfig": [_NO_SPREADING]}]},
-}
-_GATES = {Mode.ONE_THREAD: ["--feature-gates=OpportunisticBatching=false,WatchListClient=false"]}
+_GATE = {"name": "example.com/plan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
     """What came of a case.
 
-    :param nodes: as the API server served them before the scheduler started; so are ``pods``, by
-        name, those that have a node or a gate included.
+    :param nodes: by name, as the API server gave them before the scheduler decided anything; so are
+        ``pods``, those that have a node or a gate included.
     :param attempts: in the order in which the scheduler made them.
     """
 
-    nodes: list[dict[str, Any]]
-    pods: list[dict[str, Any]]
+    nodes: list[Object]
+    pods: list[Object]
     attempts: list[Attempt]
 
 
@@ -97,86 +104,140 @@ def running_api(tell: Tell) -> Iterator[Cluster]:
 
 
 def play(cluster: Cluster, case: Case, mode: Mode) -> Played:
-    """Create the case's world, start the scheduler, wait for an answer to each pod, clean up.
+    """Create the case's world, let the scheduler decide on each pod, clean up.
 
     :raises HarnessError: if the API refuses something, or an answer is missing after 4 minutes, or
         the log says something else than the API.
     """
     world = case.build()
+    held = mode is Mode.NOMINATING
     with cluster.api() as api:
         try:
-            _create(api, world)
+            _create(api, world, held=held)
             nodes, pods = api.items("/api/v1/nodes"), api.items(_PODS)
-            attempts = _decide(cluster, f"{case.name}-{mode.name.lower()}", mode, len(world.pods))
-            _check_bound(api, attempts)
+            with _running_scheduler(cluster, f"{case.name}-{mode.name.lower()}", mode) as running:
+                if held:
+                    pods = _release(api, world)
+                running.wait_for_answers(len(world.pods))
+            _check_bound(api, running.log.attempts)
         finally:
             api.delete(f"{_PODS}?{_NOW}")
             api.delete("/api/v1/nodes")
-    return Played(nodes, pods, attempts)
+    return Played(nodes, pods, running.log.attempts)
 
 
-def _create(api: Api, world: World) -> None:
-    """Create everything over several connections; the order does not count, names do."""
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        _drain(pool.map(lambda node: api.post("/api/v1/nodes", node), world.nodes))
-        pods = [*world.placed, *world.reserving, *world.pods]
-        _drain(pool.map(lambda pod: _create_pod(api, pod), pods))
+def _create(api: Api, world: World, *, held: bool) -> None:
+    """Create everything over several connections; the order does not count, names do.
+
+    :param held: gate the pods that are to be placed, and nominate none.
+    """
+    _for_each(lambda node: api.post("/api/v1/nodes", node), world.nodes)
+    _for_each(lambda pod: _create_pod(api, pod), [*world.placed, *world.reserving])
+    _for_each(lambda pod: _create_pod(api, pod, gates=[_GATE] if held else []), world.pods)
+    if not held:
+        _nominate(api, world)
 
 
-def _create_pod(api: Api, pod: Mapping[str, Any]) -> None:
-    """Create a pod and nominate it after that: the API server drops the status of a new one."""
-    api.post(_PODS, {key: value for key, value in pod.items() if key != "status"})
-    if "status" in pod:
+def _create_pod(api: Api, pod: Object, gates: Iterable[Object] = ()) -> None:
+    spec = pod["spec"]
+    allowed = [*spec.get("schedulingGates", ()), *gates]
+    api.post(_PODS, {**pod, "spec": {**spec, "schedulingGates": allowed}})
+
+
+def _nominate(api: Api, world: World) -> None:
+    """Nominate pods; the API server has dropped the status that they were created with."""
+
+    def nominate(pod: Object) -> None:
         api.patch(f"{_PODS}/{pod['metadata']['name']}/status", {"status": pod["status"]})
 
-
-def _drain(results: Iterable[object]) -> None:
-    for _ in results:
-        pass
+    _for_each(nominate, [pod for pod in (*world.reserving, *world.pods) if "status" in pod])
 
 
-def _decide(cluster: Cluster, name: str, mode: Mode, pods: int) -> list[Attempt]:
+def _release(api: Api, world: World) -> list[Object]:
+    """Nominate, then ungate in the order of names; give the pods as they are after that."""
+    _nominate(api, world)
+    found = api.items(_PODS)
+    for pod in found:
+        gates = pod["spec"].get("schedulingGates", [])
+        if _GATE in gates:
+            del pod["spec"]["schedulingGates"]
+    removal = {"$patch": "delete", **_GATE}
+    for pod in world.pods:
+        path = f"{_PODS}/{pod['metadata']['name']}"
+        api.patch(path, {"spec": {"schedulingGates": [removal]}})
+    return found
+
+
+def _for_each(act: Callable[[Object], object], objects: Iterable[Object]) -> None:
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        for _ in pool.map(act, objects):
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A scheduler, and what it has logged so far."""
+
+    part: str
+    processes: Processes
+    log: SchedulerLog
+
+    def wait_for_answers(self, pods: int) -> None:
+        """Wait until each of so many pods has an answer."""
+
+        def has_decided() -> bool:
+            self.log.read()
+            return self.log.decided == pods
+
+        self.wait_for(f"kube-scheduler to decide on {pods} pods", has_decided, _DECIDED_SECONDS)
+
+    def wait_for(self, what: str, held: Callable[[], bool], seconds: float) -> None:
+        """Wait while the scheduler runs."""
+        file = self.processes.log(self.part)
+        wait_for(
+            what,
+            held,
+            seconds,
+            alive=lambda: self.processes.check(self.part),
+            explain=lambda: f"{self.log.decided} are decided; see {file}",
+        )
+
+
+@contextlib.contextmanager
+def _running_scheduler(cluster: Cluster, name: str, mode: Mode) -> Iterator[_Running]:
+    """Run a scheduler for the block; its log, which can be large, goes unless the block fails."""
     processes = Processes(cluster.layout)
     part = f"kube-scheduler-{name}"
-    processes.log(part).unlink(missing_ok=True)
-    processes.start(part, _scheduler(cluster, mode), cwd=cluster.layout.data)
-    log = SchedulerLog(processes.log(part))
-
-    def has_decided() -> bool:
-        log.read()
-        return log.decided == pods
-
+    file = processes.log(part)
+    file.unlink(missing_ok=True)
+    processes.start(part, _command(cluster, mode), cwd=cluster.layout.data)
+    running = _Running(part, processes, SchedulerLog(file))
     try:
-        wait_for(
-            f"kube-scheduler to decide on {pods} pods",
-            has_decided,
-            _DECIDED_SECONDS,
-            alive=lambda: processes.check(part),
-            explain=lambda: f"{log.decided} are decided; see {processes.log(part)}",
-        )
+        port = cluster.place.ports.scheduler
+        running.wait_for("kube-scheduler to be ready", lambda: _is_ready(port), _READY_SECONDS)
+        yield running
     finally:
         child = processes.children.pop(part)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    processes.log(part).unlink()
-    return log.attempts
+    file.unlink()
 
 
-def _scheduler(cluster: Cluster, mode: Mode) -> list[str | Path]:
+def _is_ready(port: int) -> bool:
+    """Ask whether its informers are in step; its certificate is one that it made for itself."""
+    try:
+        reply = httpx.get(f"https://{LOOPBACK}:{port}/readyz", verify=False, timeout=2)
+    except httpx.HTTPError:
+        return False
+    return reply.status_code == httpx.codes.OK
+
+
+def _command(cluster: Cluster, mode: Mode) -> list[str | Path]:
     certificates = cluster.layout.certificates
-    configuration = {
-        "apiVersion": "kubescheduler.config.k8s.io/v1",
-        "kind": "KubeSchedulerConfiguration",
-        "leaderElection": {"leaderElect": False},
-        "clientConnection": {
-            "kubeconfig": str(certificates / "scheduler.kubeconfig"),
-            "qps": 1000,
-            "burst": 2000,
-        },
-        **_SETTINGS[mode],
-    }
     file = certificates / "crosscheck.json"
-    file.write_text(json.dumps(configuration))
+    kubeconfig = certificates / "scheduler.kubeconfig"
+    file.write_text(json.dumps(_configuration(kubeconfig, mode)))
+    gates = "--feature-gates=OpportunisticBatching=false,WatchListClient=false"
     return [
         cluster.binaries.path("kube-scheduler"),
         f"--config={file}",
@@ -185,8 +246,23 @@ def _scheduler(cluster: Cluster, mode: Mode) -> list[str | Path]:
         f"--cert-dir={certificates}",
         "--v=3",
         VMODULE,
-        *_GATES.get(mode, ()),
+        *([gates] if mode.is_exact else []),
     ]
+
+
+def _configuration(kubeconfig: Path, mode: Mode) -> Object:
+    client = {"kubeconfig": str(kubeconfig), "qps": 1000, "burst": 2000}
+    found: Object = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "leaderElection": {"leaderElect": False},
+        "clientConnection": client,
+    }
+    if mode.is_exact:
+        found["parallelism"] = 1
+    if mode is Mode.REUSING_SCORES:
+        found["profiles"] = [{"pluginConfig": [_NO_SPREADING]}]
+    return found
 
 
 def _check_bound(api: Api, attempts: Iterable[Attempt]) -> None:

@@ -29,7 +29,7 @@ class Mix(StrEnum):
     CPU_HEAVY = "CPU-heavy"
     BIMODAL = "bimodal"
     ONE_PER_NODE = "one per node"
-    """Equal pods that want the same port of their node: what the score reuse of 1.35 is made for."""
+    """Equal pods that want the same port of their node: where scores can be reused."""
 
 
 _SHAPES = {
@@ -161,7 +161,9 @@ class _Builder:
             "priorityClassName": priority,
             "priority": PRIORITIES[priority],
             "preemptionPolicy": "Never",
-            "containers": [self._container(f"c{j}", ports=j == 0) for j in range(dice.pick((1, 1, 1, 2)))],
+            "containers": [
+                self._container(f"c{j}", ports=j == 0) for j in range(dice.pick((1, 1, 1, 2)))
+            ],
             "tolerations": self._tolerations(),
             "terminationGracePeriodSeconds": 0,
         }
@@ -188,7 +190,7 @@ class _Builder:
         return found
 
     def _requests(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Draw a shape of the mix; sometimes only half of it, nothing, far too much, or a device."""
+        """Draw a shape of the mix; sometimes half of it, nothing, too much, or a device too."""
         dice = self.dice
         cpu, memory = dice.pick(_SHAPES[self.mix])
         drawn = dice.below(100)

@@ -1,0 +1,51 @@
+"""Which comparisons are made, and how one is made from end to end."""
+
+from tests.kube.clusters import Cluster
+from tests.kube.crosscheck.comparing import Comparison
+from tests.kube.crosscheck.players import Mode, Played, play
+from tests.kube.crosscheck.records import Entry, make_entry
+from tests.kube.crosscheck.worlds import CASES, Case, Mix
+
+Run = tuple[Case, Mode]
+
+ONE_THREAD: tuple[Run, ...] = tuple((case, Mode.ONE_THREAD) for case in CASES)
+NOMINATING: tuple[Run, ...] = tuple(
+    (case, Mode.NOMINATING) for case in CASES if case.nodes == 90 or case.mix is Mix.BIMODAL
+)
+AS_SHIPPED: tuple[Run, ...] = tuple((case, Mode.AS_SHIPPED) for case in CASES)
+REUSING_SCORES: tuple[Run, ...] = tuple(
+    (case, Mode.REUSING_SCORES) for case in CASES if case.mix is Mix.ONE_PER_NODE
+)
+ALL = (*ONE_THREAD, *NOMINATING, *AS_SHIPPED, *REUSING_SCORES)
+
+TESTED = (
+    *ONE_THREAD,
+    *(run for run in NOMINATING if run[0].nodes == 20),
+    *(run for run in AS_SHIPPED if run[0].nodes == 90 or run[0].mix is Mix.BIMODAL),
+    *(run for run in REUSING_SCORES if run[0].nodes == 90),
+)
+"""What ``make test-kube`` repeats: one thread as a whole, and some of the rest."""
+TESTED_PODS = sum(case.pods for case, _ in TESTED)
+
+
+def cross_check(cluster: Cluster, case: Case, mode: Mode) -> Entry:
+    """Play a case on the real scheduler and compare.
+
+    :raises HarnessError: if it cannot be played.
+    """
+    played = play(cluster, case, mode)
+    return make_entry(case, mode, compare(played, mode).agreement, played.attempts)
+
+
+def compare(played: Played, mode: Mode) -> Comparison:
+    """Compare each attempt; one thread without gates must also keep the order of the queue."""
+    nominating = mode is Mode.NOMINATING
+    comparison = Comparison(played.nodes, played.pods, gated_count=nominating)
+    if mode is Mode.ONE_THREAD:
+        comparison.check_queue(played.attempts)
+    for attempt in played.attempts:
+        if mode.is_exact:
+            comparison.check_exact(attempt)
+        else:
+            comparison.check_plausible(attempt)
+    return comparison
