@@ -19,6 +19,7 @@ _ATTEMPT = re.compile(r'"Attempting to schedule pod" pod="([^"]+)"')
 _HINT = re.compile(r'"OpportunisticBatch provided node hint".* pod="([^"]+)".* hint="([^"]+)"')
 _BOUND = re.compile(r'"Successfully bound pod to node" pod="([^"]+)" node="([^"]+)"')
 _REFUSED = re.compile(r'"Unable to schedule pod; no [^"]*" pod="([^"]+)" err=("(?:[^"\\]|\\.)*")')
+_ONE_PLUGIN = b'"Plugin scored node for pod"'
 _POST_FILTERS = re.compile(r" (?:no new claims to deallocate, )?preemption: .*$", re.DOTALL)
 
 
@@ -75,13 +76,15 @@ class SchedulerLog:
                 self._read_step(line)
 
     def _new_lines(self) -> Iterator[str]:
+        """Give new lines without the many that tell a single plugin's score."""
         with self._file.open("rb") as stream:
             stream.seek(self._offset)
             for line in stream:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                yield line.decode(errors="replace")
+                if _ONE_PLUGIN not in line:
+                    yield line.decode(errors="replace")
 
     def _read_total(self, line: str) -> None:
         found = _TOTAL.search(line)
