@@ -57,7 +57,9 @@ class Agreement:
 
 
 class Comparison:
-    """A model that has been told of nodes and pods, and follows the real scheduler.
+    """A ``model`` that has been told of nodes and pods, and follows the real scheduler.
+
+    ``pods`` are those that are to be placed.
 
     :param nodes: Kubernetes objects in the order in which the scheduler met them; so are ``pods``,
         those with a node or a gate included.
@@ -68,25 +70,25 @@ class Comparison:
     def __init__(
         self, nodes: Sequence[Object], pods: Sequence[Object], *, gated_count: bool = False
     ) -> None:
-        self._model = SchedulerModel([parse_node(node) for node in nodes])
+        self.model = SchedulerModel([parse_node(node) for node in nodes])
         self._count = len(nodes)
-        self._pods: dict[str, PodRequest] = {}
+        self.pods: dict[str, PodRequest] = {}
         self._reusable: dict[str, int] = {}
         for pod in map(parse_pod, pods):
             if gated_count or not pod.gated:
-                self._model.add_pod(pod)
+                self.model.add_pod(pod)
             if not pod.gated and not pod.node:
-                self._pods[pod.key] = pod
+                self.pods[pod.key] = pod
         self.agreement = Agreement()
 
     def queue(self) -> list[str]:
         """Give the pods to be placed in the order of a queue that got them by name."""
-        ordered = sorted(self._pods.values(), key=lambda pod: (-pod.priority, pod.key))
+        ordered = sorted(self.pods.values(), key=lambda pod: (-pod.priority, pod.key))
         return [pod.key for pod in ordered]
 
     def decide(self, key: str) -> Attempt:
         """Let the model itself decide."""
-        decision = self._model.schedule(self._pods[key])
+        decision = self.model.schedule(self.pods[key])
         refusal = "" if decision.node else decision.reason
         return Attempt(key, dict(decision.totals), node=decision.node or "", refusal=refusal)
 
@@ -94,13 +96,13 @@ class Comparison:
         """Demand that the attempts were made in the order of the queue."""
         pairs = zip(self.queue(), attempts, strict=False)
         early = next((f"{a.pod} came before {key}" for key, a in pairs if a.pod != key), "")
-        if early or len(attempts) != len(self._pods):
-            problem = early or f"{len(attempts)} attempts at {len(self._pods)} pods"
+        if early or len(attempts) != len(self.pods):
+            problem = early or f"{len(attempts)} attempts at {len(self.pods)} pods"
             self.agreement.faults.append(f"queue: {problem}")
 
     def check_exact(self, attempt: Attempt) -> None:
         """Demand the same answer, and the same totals of the same nodes in the same order."""
-        decision = self._model.schedule(self._pods[attempt.pod])
+        decision = self.model.schedule(self.pods[attempt.pod])
         expected, found = list(decision.totals.items()), list(attempt.totals.items())
         problem = ""
         if (decision.node or decision.reason) != attempt.answer:
@@ -114,9 +116,9 @@ class Comparison:
 
     def check_plausible(self, attempt: Attempt) -> None:
         """Demand an answer that some order of threads could give; see ``docs``."""
-        pod = self._pods[attempt.pod]
+        pod = self.pods[attempt.pod]
         problem = self._implausible(pod, attempt)
-        decision = self._model.schedule(pod)
+        decision = self.model.schedule(pod)
         verdict = self._explain(attempt, decision)
         if verdict is Verdict.WRONG and not problem:
             problem = f"{attempt.answer!r} where the model has {decision.node or decision.reason!r}"
@@ -126,7 +128,7 @@ class Comparison:
 
     def _implausible(self, pod: PodRequest, attempt: Attempt) -> str:
         """Say what is impossible about an answer; empty if nothing is."""
-        refusals = self._model.refusals(pod)
+        refusals = self.model.refusals(pod)
         feasible = self._count - len(refusals)
         if not attempt.node:
             return f"refused, with {feasible} feasible nodes" if feasible else ""
@@ -140,7 +142,7 @@ class Comparison:
         wrong = [name for name in attempt.totals if name in refusals]
         if wrong:
             return f"{wrong[0]} was scored and is not feasible: {refusals[wrong[0]]}"
-        expected = self._model.totals(pod, list(attempt.totals))
+        expected = self.model.totals(pod, list(attempt.totals))
         if expected != attempt.totals:
             pairs = (list(expected.items()), list(attempt.totals.items()))
             return f"totals differ: {_first_difference(*pairs)}"
@@ -188,9 +190,9 @@ class Comparison:
             found.faults.append(f"{attempt.pod}: {problem}")
 
     def _follow(self, attempt: Attempt, decision: Decision) -> None:
-        pod = self._pods[attempt.pod]
+        pod = self.pods[attempt.pod]
         if (decision.node or "") != attempt.node:
-            self._model.add_pod(dataclasses.replace(pod, node=attempt.node))
+            self.model.add_pod(dataclasses.replace(pod, node=attempt.node))
 
 
 def replay(case: Case) -> list[Attempt]:

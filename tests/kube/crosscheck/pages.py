@@ -72,7 +72,7 @@ As shipped, but without the default spreading, so that equal pods may reuse each
   that of the names; only so can the order of equal pods be foretold.
 * Gated pods that are nominated hold their room only if the nomination came while the scheduler
   ran. One that it finds at its start is overlooked until the pod changes. So after a restart of
-  kube-scheduler, gated pods of ours hold nothing for as long as they stay gated.
+  kube-scheduler, gated pods of ours hold no room until they are ungated or changed otherwise.
 * Scores are never reused in the default profile: a pod counts as equal to another only if no
   default spreading is set, and it is set unless `defaultingType: List` says otherwise. The
   steering levels need not reckon with it.
