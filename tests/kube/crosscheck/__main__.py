@@ -9,10 +9,11 @@ import typer
 
 from tests.kube.clusters import CHECKOUT, Cluster
 from tests.kube.commands import interruptible
+from tests.kube.crosscheck.checking import cross_check
 from tests.kube.crosscheck.pages import render_page
-from tests.kube.crosscheck.players import Mode, running_api
+from tests.kube.crosscheck.players import running_api
 from tests.kube.crosscheck.records import RECORD, Entry, Record, read_record, write_record
-from tests.kube.crosscheck.runs import ALL, TESTED_PODS, Run, cross_check
+from tests.kube.crosscheck.runs import ALL, TESTED_PODS, Mode, Run
 from tests.kube.errors import HarnessError
 
 PAGE = CHECKOUT / "docs" / "scheduler-crosscheck.md"

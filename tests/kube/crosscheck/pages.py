@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from tests.kube.crosscheck.comparing import Agreement, Verdict
-from tests.kube.crosscheck.players import Mode
 from tests.kube.crosscheck.records import Entry, Record
+from tests.kube.crosscheck.runs import Mode
 
 _PAGE = """\
 # The scheduler model against the real kube-scheduler
@@ -17,9 +17,9 @@ node that was scored.
 
 * **Where there is one right answer, the model gave it for {exact_same} of {exact_pods} pods**,
   with {exact_totals} equal totals of nodes, in the same order.
-* **Where chance decides (16 threads), {loose_fine} of {loose_pods} answers are ones that the model
-  allows**: a feasible node, the best of the nodes that were scored, all {loose_totals} totals
-  equal. {loose_same} of them are also the model's own answer.
+* **Where chance decides (16 threads), {loose_fine} of {loose_pods} answers are ones that the
+  model allows**: a feasible node, the best of the nodes that were scored, all {loose_totals}
+  totals equal. {loose_same} of them are also the model's own answer.
 
 Made by `python -m tests.kube.crosscheck`; do not edit.
 
@@ -96,9 +96,10 @@ say `Never`, as scan pods do).
     PYTHONPATH=include:. .venv/bin/python -m tests.kube.crosscheck         # all; writes this page
     PYTHONPATH=include:. .venv/bin/python -m tests.kube.crosscheck --help
 
-It builds Kubernetes once (see `make test-kube`) and needs no root but for installing etcd. `make
-test-kube` repeats {tested_pods} of the pods and demands what is recorded here. The plain tests
-place the first table's batches with the model alone and demand the recorded answers and totals.
+It builds Kubernetes once (see `make test-kube`) and needs no root but for installing etcd.
+`make test-kube` repeats {tested_pods} of the pods and demands what is recorded here. The plain
+tests place the first table's batches with the model alone and demand the recorded answers and
+totals.
 """
 
 

@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import httpx
@@ -22,6 +21,7 @@ from tests.kube.clusters import CHECKOUT, Cluster, running_cluster
 from tests.kube.commands import Tell
 from tests.kube.control_plane import LOOPBACK
 from tests.kube.crosscheck.logs import VMODULE, Attempt, SchedulerLog
+from tests.kube.crosscheck.runs import Mode
 from tests.kube.crosscheck.worlds import NAMESPACE, PRIORITIES, Case, World
 from tests.kube.errors import HarnessError
 from tests.kube.options import Options
@@ -41,30 +41,6 @@ _DECIDED_SECONDS = 240.0
 _READY_SECONDS = 60.0
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _NOW = "gracePeriodSeconds=0"
-
-
-class Mode(StrEnum):
-    """How the scheduler runs.
-
-    * ``ONE_THREAD`` leaves nothing to chance: filters run one after the other, no scores are
-      reused, and the informers start from a LIST, which is in the order of names. (A WatchList, the
-      default, passes through a Go map and comes in any order.)
-    * ``NOMINATING``: likewise, but every pod is created gated, then nominated if it is to be, then
-      ungated, all while the scheduler runs: the steering level ``nominate``.
-    * ``AS_SHIPPED`` changes nothing. It never reuses scores: no pod counts as equal to another
-      while the profile has default spreading, which it has unless told otherwise.
-    * ``REUSING_SCORES`` tells it otherwise.
-    """
-
-    ONE_THREAD = "one thread"
-    NOMINATING = "nominated while it runs"
-    AS_SHIPPED = "as shipped"
-    REUSING_SCORES = "reusing scores"
-
-    @property
-    def is_exact(self) -> bool:
-        """Tell whether there is only one right answer."""
-        return self in {Mode.ONE_THREAD, Mode.NOMINATING}
 
 
 _NO_SPREADING = {

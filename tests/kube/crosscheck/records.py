@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.kube.crosscheck.comparing import Agreement, Verdict, digest
 from tests.kube.crosscheck.logs import Attempt
-from tests.kube.crosscheck.players import Mode
+from tests.kube.crosscheck.runs import Mode
 from tests.kube.crosscheck.worlds import Case, Mix
 
 RECORD = Path(__file__).with_name("record.json")

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kube.clusters import Cluster
+from tests.kube.crosscheck.checking import cross_check
 from tests.kube.crosscheck.comparing import Verdict
-from tests.kube.crosscheck.players import Mode, running_api
+from tests.kube.crosscheck.players import running_api
 from tests.kube.crosscheck.records import read_record
-from tests.kube.crosscheck.runs import TESTED, Run, cross_check
+from tests.kube.crosscheck.runs import TESTED, Mode, Run
 
 RECORD = read_record()
 
