@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-.PHONY: setup demo up down status test lint docs lock clean bench-night
+.PHONY: setup demo up down status test test-kube lint docs lock clean bench-night
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
 UV := $(VENV)/bin/uv
@@ -55,6 +55,9 @@ down: setup ## stop it; nothing is left running
 
 status: setup ## say what runs, where, and how to log in
 	@$(BIN)/python -m nightshift status --data $(DATA)
+
+test-kube: setup $(VENV)/.dev ## the tests that need a real Kubernetes: builds one, runs it here, ends it (root, Go)
+	@$(KUBE) test -- $(PYTEST_ARGS)
 
 test: setup $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -153,3 +153,47 @@ def test_root_without_user_namespaces_is_told_what_to_do(
     monkeypatch.setenv("PATH", str(tmp_path))  # where no unshare is
     with pytest.raises(PermanentError, match=r"does not run as root.*ordinary user"):
         EmbeddedPostgres(tmp_path / "postgres").start()
+
+
+def test_pods_write_one_database_from_one_more_address_and_nothing_else(folder: Path) -> None:
+    server = EmbeddedPostgres(folder, also_listen="127.0.0.2", durable=False)
+    server.start()
+    try:
+        own = server.create_database("nightshift")
+        server.create_database("other")
+        with connect(own) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (n int GENERATED ALWAYS AS IDENTITY)")
+        pods = server.create_role_of_pods()
+        assert server.create_role_of_pods() == pods, "made once"
+        assert make_url(pods).host == "127.0.0.2"
+        with connect(pods) as connection:
+            connection.execute("CREATE TEMPORARY TABLE work (LIKE t)")
+            connection.execute("INSERT INTO t DEFAULT VALUES")
+            assert connection.execute("SELECT count(*) > 0 FROM t").fetchone() == (True,)
+            for refused in (
+                "COPY t TO PROGRAM 'true'",
+                "DROP TABLE t",
+                "CREATE TABLE mine (n int)",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(refused)
+        with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
+            connect(pods.removesuffix("nightshift") + "other")
+    finally:
+        server.stop()
+
+
+def test_superusers_come_from_this_machine_only(server: EmbeddedPostgres) -> None:
+    server.start()
+    with connect(server.url()) as connection:
+        rules = connection.execute(
+            "SELECT user_name[1], database[1], address, auth_method"
+            " FROM pg_hba_file_rules ORDER BY rule_number"
+        ).fetchall()
+        listens = connection.execute("SHOW listen_addresses").fetchone()
+    assert rules == [
+        ("nightshift_pods", "nightshift", "0.0.0.0", "scram-sha-256"),
+        ("nightshift_pods", "all", "0.0.0.0", "reject"),
+        ("all", "all", "127.0.0.1", "scram-sha-256"),
+    ]
+    assert listens == ("127.0.0.1",)

@@ -14,6 +14,7 @@ from tests.kube.errors import HarnessError
 from tests.kube.layout import Layout, default_data
 from tests.kube.options import FakeNodes, Options
 from tests.kube.processes import list_names
+from tests.kube.readiness import list_obstacles
 from tests.kube.states import read_state
 
 app = typer.Typer(
@@ -104,6 +105,15 @@ def status(data: DataOption = None, fake: FakeOption = False) -> None:
     for name in missing:
         typer.echo(f"  {name}  does not run; see {layout.logs / name}.log")
     raise typer.Exit(1 if missing or state.phase != "ready" else 0)
+
+
+@app.command()
+def check() -> None:
+    """Say whether a cluster with real nodes can run here. Exits 1 if not, with the reasons."""
+    obstacles = list_obstacles()
+    for obstacle in obstacles:
+        typer.echo(obstacle)
+    raise typer.Exit(1 if obstacles else 0)
 
 
 @app.command()

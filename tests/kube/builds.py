@@ -133,9 +133,17 @@ def _ensure(cache: Path, build: _Build, tell: Tell) -> Path:
         return folder
     with locked(cache / "builds" / "lock", "another build", tell):
         if not _is_whole(folder, build):
-            _check_go(build.module)
+            if fault := find_go_fault():
+                raise HarnessError(fault)
+            remove_drafts(folder.parent)
             _make(folder, build, tell)
     return folder
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed builds left; the caller holds the folder's lock."""
+    for draft in folder.glob("draft-*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _is_whole(folder: Path, build: _Build) -> bool:
@@ -191,17 +199,34 @@ def _go_environment() -> dict[str, str]:
     return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
 
 
-def _check_go(module: Path) -> None:
-    wanted = _GO_LINE.search((module / "go.mod").read_text())
-    assert wanted is not None
-    least = (int(wanted[1]), int(wanted[2]))
+def find_go_fault() -> str:
+    """Say why Kubernetes cannot be built here; "" if Go is there and new enough."""
+    least = parse_go_line((_SOURCES / "go.mod").read_text())
     advice = f"install Go {least[0]}.{least[1]} or newer (https://go.dev/dl) and put it on PATH"
     if shutil.which("go") is None:
-        raise HarnessError(f"there is no Go to build Kubernetes with: {advice}")
-    said = run(["go", "version"], "ask for Go's version", env=_go_environment())
+        return f"there is no Go to build Kubernetes with: {advice}"
+    said = run(["go", "version"], "ask for Go's version", env=_go_environment()).strip()
+    found = parse_go_version(said)
+    if found is None or found < least:
+        return f"{said} is too old for Kubernetes {read_version()}: {advice}"
+    return ""
+
+
+def parse_go_line(go_mod: str) -> tuple[int, int]:
+    """Read the least Go release that a go.mod asks for.
+
+    :raises HarnessError: if it names none.
+    """
+    found = _GO_LINE.search(go_mod)
+    if found is None:
+        raise HarnessError("go.mod names no Go release")
+    return int(found[1]), int(found[2])
+
+
+def parse_go_version(said: str) -> tuple[int, int] | None:
+    """Read what ``go version`` says; None if it is something else."""
     found = _GO_VERSION.search(said)
-    if found is None or (int(found[1]), int(found[2])) < least:
-        raise HarnessError(f"{said.strip()} is too old for Kubernetes {read_version()}: {advice}")
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def _link(path: Path, target: str) -> None:

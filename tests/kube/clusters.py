@@ -112,38 +112,23 @@ def running_cluster(
 
     :raises HarnessError: if it does not start.
     """
-    layout = _layout(options, data)
-    was_running = list_missing(layout, options) == []
-    cluster = start_cluster(options, data, tell)
+    cluster, is_new = _start_or_find(options, data, tell)
     try:
         yield cluster
     finally:
-        if not was_running:
+        if is_new:
             cluster.stop()
 
 
 def start_cluster(options: Options, data: Path | None = None, tell: Tell = print) -> Cluster:
     """Start a cluster and wait until all of it is ready; or give the one that runs.
 
+    One that runs with other options or images in the same data directory is ended first.
+
     :param data: its data directory; by default one in the checkout, git-ignored.
     :raises HarnessError: if something is missing or does not get ready; nothing is left running.
     """
-    layout = _layout(options, data)
-    if options.real_nodes:
-        require_root("a cluster with real nodes")
-    supplies = _prepare(options, tell)
-    with locked(layout.lock_file, "another start or stop", tell):
-        running = _find_running(layout, options, supplies)
-        if running is not None:
-            tell(f"running already: {layout.data}")
-            return running
-        clear(layout)
-        shutil.rmtree(layout.logs, ignore_errors=True)
-        try:
-            return _start(layout, options, supplies, tell)
-        except BaseException:
-            clear(layout)
-            raise
+    return _start_or_find(options, data, tell)[0]
 
 
 def find_cluster(data: Path) -> Cluster:
@@ -173,6 +158,27 @@ def stop_cluster(data: Path, tell: Tell = print) -> bool:
         return False
     with locked(layout.lock_file, "another start or stop", tell):
         return clear(layout)
+
+
+def _start_or_find(options: Options, data: Path | None, tell: Tell) -> tuple[Cluster, bool]:
+    """Give a cluster, and whether it was started here."""
+    layout = _layout(options, data)
+    if options.real_nodes:
+        require_root("a cluster with real nodes")
+    supplies = _prepare(options, tell)
+    with locked(layout.lock_file, "another start or stop", tell):
+        running = _find_running(layout, options, supplies)
+        if running is not None:
+            tell(f"running already: {layout.data}")
+            return running, False
+        if clear(layout):
+            tell(f"cleared away what was in {layout.data}")
+        shutil.rmtree(layout.logs, ignore_errors=True)
+        try:
+            return _start(layout, options, supplies, tell), True
+        except BaseException:
+            clear(layout)
+            raise
 
 
 def list_missing(layout: Layout, options: Options) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.kube.archives import ImageConfig, write_image, write_layer
 from tests.kube.builds import Binaries
-from tests.kube.nodes import PAUSE_IMAGE
+from tests.kube.node_configs import PAUSE_IMAGE
 
 
 def ensure_pause_image(cache: Path, binaries: Binaries) -> Path:

@@ -9,26 +9,26 @@ else is this machine's file system.
 
 import json
 import time
-from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import psutil
 
-from tests.kube.builds import Binaries
 from tests.kube.certificates import Authority, Identity
 from tests.kube.cgroups import make_cgroup
 from tests.kube.commands import read_tail, run
 from tests.kube.errors import HarnessError
 from tests.kube.kubeconfigs import write_kubeconfig
-from tests.kube.layout import Layout
-from tests.kube.networks import NodeNetwork
+from tests.kube.node_configs import (
+    RUNTIME_SOCKET,
+    Node,
+    cni_config,
+    containerd_config,
+    kubelet_config,
+)
 from tests.kube.options import Options
 from tests.kube.packages import find_cni_plugins
 from tests.kube.processes import Processes
 
-PAUSE_IMAGE = "nightshift-pause:1"
-RUNTIME_SOCKET = "/run/containerd/containerd.sock"
 _OWN = (
     "/var/lib/kubelet",
     "/var/lib/containerd",
@@ -48,27 +48,6 @@ _KERNEL_SETTINGS = {
 _START_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node to start.
-
-    :param api: the API server's URL.
-    :param host: this machine on the bridge; also the DNS server that pods are told.
-    """
-
-    name: str
-    network: NodeNetwork
-    layout: Layout
-    binaries: Binaries
-    api: str
-    host: IPv4Address
-
-    @property
-    def folder(self) -> Path:
-        """The node's own directory."""
-        return self.layout.node(self.name)
-
-
 def open_namespaces(node: Node, processes: Processes) -> int:
     """Start the node's first process in new namespaces, give it its paths, and give its id."""
     argv: list[str | Path] = [
@@ -82,10 +61,10 @@ def open_namespaces(node: Node, processes: Processes) -> int:
     return pid
 
 
-def start_containerd(node: Node, processes: Processes, pid: int) -> None:
-    """Start containerd in the node's namespaces."""
+def start_containerd(node: Node, processes: Processes, pid: int, snapshotter: str) -> None:
+    """Start containerd in the node's namespaces, and wait until it answers."""
     file = node.folder / "containerd.toml"
-    file.write_text(containerd_config(node, choose_snapshotter(node.folder)))
+    file.write_text(containerd_config(node, snapshotter, find_cni_plugins()))
     networks = node.folder / "cni"
     networks.mkdir(exist_ok=True)
     (networks / "10-bridge.conflist").write_text(json.dumps(cni_config(node), indent=1))
@@ -130,10 +109,10 @@ def start_kubelet(
     processes.start(f"{node.name}-kubelet", argv, cwd=node.folder)
 
 
-def import_image(node: Node, pid: int, archive: Path) -> None:
+def import_image(pid: int, archive: Path, snapshotter: str) -> None:
     """Give a node's containerd the images of an archive."""
     argv = ["ctr", "--address", RUNTIME_SOCKET, "--namespace", "k8s.io"]
-    more = ["images", "import", "--snapshotter", choose_snapshotter(node.folder), str(archive)]
+    more = ["images", "import", "--snapshotter", snapshotter, str(archive)]
     run([*enter(pid), *argv, *more], f"import {archive}", timeout_seconds=300)
 
 
@@ -143,90 +122,6 @@ def enter(pid: int) -> list[str | Path]:
     Not ``ip netns exec``, which mounts a new /sys and so hides the cgroups.
     """
     return ["nsenter", f"--target={pid}", "--net", "--pid", "--mount", "--"]
-
-
-def containerd_config(node: Node, snapshotter: str) -> str:
-    """Write containerd's configuration (1.6 and later 1.x).
-
-    ``restrict_oom_score_adj``: this process may lack the right to lower it (CAP_SYS_RESOURCE).
-    """
-    return f"""version = 2
-root = "/var/lib/containerd"
-state = "/run/containerd"
-disabled_plugins = [
-  "io.containerd.internal.v1.opt",
-  "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.zfs",
-  "io.containerd.tracing.processor.v1.otlp",
-]
-[grpc]
-address = "{RUNTIME_SOCKET}"
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "docker.io/library/{PAUSE_IMAGE}"
-restrict_oom_score_adj = true
-disable_apparmor = true
-stream_server_address = "127.0.0.1"
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{find_cni_plugins()}"
-conf_dir = "{node.folder / "cni"}"
-[plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "{snapshotter}"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-SystemdCgroup = false
-"""
-
-
-def cni_config(node: Node) -> dict[str, object]:
-    """Give pods an address of the node's subnet on a bridge inside the node."""
-    bridge = {
-        "type": "bridge",
-        "bridge": "cni0",
-        "isGateway": True,
-        "ipMasq": False,
-        "ipam": {
-            "type": "host-local",
-            "ranges": [[{"subnet": str(node.network.pods)}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
-        },
-    }
-    return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}
-
-
-def kubelet_config(node: Node, cgroup: str, authority: Path) -> dict[str, object]:
-    """Give the kubelet's configuration.
-
-    Disk thresholds are low and images are never collected: the disk is this machine's, and an
-    image that was imported cannot be pulled again.
-    """
-    return {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
-        "address": str(node.network.address),
-        "authentication": {
-            "anonymous": {"enabled": False},
-            "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(authority)},
-        },
-        "authorization": {"mode": "Webhook"},
-        "containerRuntimeEndpoint": f"unix://{RUNTIME_SOCKET}",
-        "cgroupDriver": "cgroupfs",
-        "cgroupRoot": cgroup,
-        "failCgroupV1": False,
-        "enforceNodeAllocatable": [],
-        "oomScoreAdj": 0,
-        "localStorageCapacityIsolation": False,
-        "failSwapOn": False,
-        "clusterDomain": "cluster.local",
-        "clusterDNS": [str(node.host)],
-        "readOnlyPort": 0,
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
-        "imageGCHighThresholdPercent": 100,
-        "registerNode": True,
-    }
 
 
 def _wait_for_child(outer: int, node: Node, processes: Processes) -> int:

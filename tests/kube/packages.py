@@ -55,6 +55,11 @@ def ensure_packages(packages: Sequence[Package], tell: Tell) -> None:
         raise HarnessError(f"installed, but still not found: {programs}; look at PATH")
 
 
+def list_missing(packages: Sequence[Package]) -> list[str]:
+    """Name the packages whose programs are not there."""
+    return [package.name for package in _missing(packages)]
+
+
 def find_cni_plugins() -> Path:
     """Give the folder of the CNI plugins.
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.kube.archives import ImageConfig, write_image, write_layer
+from tests.kube.builds import remove_drafts
 from tests.kube.commands import Tell, run
 from tests.kube.errors import HarnessError
 from tests.kube.locks import locked
@@ -59,6 +60,7 @@ def ensure_scanner_image(checkout: Path, cache: Path, tell: Tell) -> Path:
     archive = images / f"scanner-{_hash(base.name.encode(), *_read_sources(sources))}.tar"
     with locked(images / "lock", "another image build", tell):
         if not base.is_dir():
+            remove_drafts(images)
             _build_base(base, requirements, tell)
         if archive.exists():
             archive.touch()
@@ -90,7 +92,7 @@ def _bootstrap(root: Path) -> None:
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT),
-        _codename(Path("/etc/os-release").read_text()),
+        parse_codename(Path("/etc/os-release").read_text()),
         root,
         _find_sources(Path("/etc/apt")),
     ]
@@ -166,11 +168,11 @@ def _in_root(root: Path, *words: str) -> str:
 
 def _base_key(requirements: Path) -> str:
     system = Path("/etc/os-release").read_text()
-    words = [str(_RECIPE), *PACKAGES, *_LEFT_OUT, _codename(system), platform.machine()]
+    words = [str(_RECIPE), *PACKAGES, *_LEFT_OUT, parse_codename(system), platform.machine()]
     return _hash("\n".join(words).encode(), requirements.read_bytes())
 
 
-def _codename(os_release: str) -> str:
+def parse_codename(os_release: str) -> str:
     """Read which distribution this is.
 
     :raises HarnessError: if it has no code name, as all but Debian and Ubuntu and their kin.

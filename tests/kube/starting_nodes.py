@@ -10,7 +10,14 @@ from pathlib import Path
 from tests.kube.api import Api
 from tests.kube.fake_nodes import is_ready
 from tests.kube.networks import Network, connect_node
-from tests.kube.nodes import Node, import_image, open_namespaces, start_containerd, start_kubelet
+from tests.kube.node_configs import Node
+from tests.kube.nodes import (
+    choose_snapshotter,
+    import_image,
+    open_namespaces,
+    start_containerd,
+    start_kubelet,
+)
 from tests.kube.starting import Launch
 from tests.kube.volumes import STORAGE_CLASS
 from tests.kube.waits import wait_for
@@ -71,9 +78,10 @@ def _start_node(launch: Launch, network: Network, archives: Sequence[Path], numb
     )
     pid = open_namespaces(node, processes)
     connect_node(layout, network, number, pid, options.real_nodes)
-    start_containerd(node, processes, pid)
+    snapshotter = choose_snapshotter(node.folder)
+    start_containerd(node, processes, pid, snapshotter)
     for archive in archives:
-        import_image(node, pid, archive)
+        import_image(pid, archive, snapshotter)
     start_kubelet(node, processes, pid, launch.authority, options)
 
 

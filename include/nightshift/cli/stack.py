@@ -177,6 +177,8 @@ def print_login(console: Console, layout: Layout, state: StackState) -> None:
     password = read_or_make_secrets(layout).admin_password
     console.print(f"Airflow     {state.urls['airflow']}   (user admin, password {password})")
     console.print(f"Kubernetes  kubectl --kubeconfig {state.urls['kubeconfig']} get nodes,pods -A")
+    if where := state.urls.get("postgres for pods"):
+        console.print(f"PostgreSQL  {where} for ingest pods")
 
 
 def _split(text: str) -> tuple[str, str]:

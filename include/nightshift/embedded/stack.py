@@ -55,6 +55,8 @@ def run_stack(layout: Layout, options: StackOptions) -> None:
     )
     stack = _Stack(layout, options, secrets, ports, postgres)
     urls = {"airflow": f"http://127.0.0.1:{ports.airflow}", "kubeconfig": str(stack.kubeconfig)}
+    if options.database_address:
+        urls["postgres for pods"] = f"{options.database_address}:{ports.postgres}"
     Supervisor(layout, urls).run([
         Stage(stack.base_title, stack.base_components, stack.migrate),
         Stage("Airflow", stack.airflow_components, stack.set_pool, timeout_seconds=180),
@@ -111,7 +113,7 @@ class _Stack:
         environment = self.environment()
         write_password_file(environment, self.secrets)
         for_pods = {
-            "NIGHTSHIFT_DATABASE_URL": self.postgres.url("nightshift", for_pods=True),
+            "NIGHTSHIFT_DATABASE_URL": self.postgres.create_role_of_pods(),
             "NIGHTSHIFT_FINGERPRINT_KEY": self.secrets.fingerprint_key,
         }
         nightshift = (sys.executable, "-m", "nightshift")

@@ -1,7 +1,7 @@
 """One real cluster for all tests here; ``make test-kube`` runs them, plain ``make test`` does not.
 
-A cluster that runs already (``NIGHTSHIFT_KUBE_DATA`` names another data directory) is used and left
-as it is; else one is started and ended.
+``NIGHTSHIFT_KUBE_DATA`` names the data directory of a cluster that runs and is left as it is;
+without it one is started, in the default place, and ended.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.api import Api
-from tests.kube.clusters import Cluster, running_cluster
+from tests.kube.clusters import Cluster, find_cluster, running_cluster
 from tests.kube.options import Options
 from tests.kube.suites import DATA_VARIABLE
 
@@ -20,7 +20,10 @@ from tests.kube.suites import DATA_VARIABLE
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     data = os.environ.get(DATA_VARIABLE)
-    with running_cluster(Options(nodes=2, scanner=True), Path(data) if data else None) as running:
+    if data:
+        yield find_cluster(Path(data))
+        return
+    with running_cluster(Options(nodes=2, scanner=True)) as running:
         yield running
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from nightshift.cli.demo_verdict import judge_samples
 from nightshift.cluster.client import connect
@@ -26,10 +27,12 @@ from tests.kube.clusters import CHECKOUT, Cluster
 from tests.kube.demo import VARIABLES, prepare_stack
 from tests.kube.installing import NAMESPACE
 from tests.kube.real.placements import Binding, parse_events, read_bindings
+from tests.kube.real.pod_support import build_pod, run_pod
 from tests.night.conftest import RunningStack
 
 pytestmark = pytest.mark.timeout(600)
 REPOSITORIES = {"hostile", "fibers", "service-template", "empty", "json-schemas", "unreachable"}
+CONNECT = "import sys, psycopg; psycopg.connect(sys.argv[1]); print('connected')"
 SCAN, CLONE, INGEST = "code-scan", "code-clone", "ingest"
 
 
@@ -118,7 +121,7 @@ def test_every_scanner_ran_under_landlock_and_seccomp(night: Night) -> None:
     rows = night.stack.rows("SELECT confinement FROM scans WHERE state = 'succeeded'")
     assert rows
     for row in rows:
-        kinds = {name.partition(" ")[0].rstrip("0123456789-") for name in row.confinement}
+        kinds = {name.partition(":")[0] for name in row.confinement}
         assert {"landlock", "seccomp"} <= kinds, row.confinement
 
 
@@ -169,6 +172,21 @@ def test_only_ingest_pods_know_the_database(night: Night) -> None:
         for stage in (CLONE, SCAN, INGEST)
     }
     assert secrets == {CLONE: False, SCAN: False, INGEST: True}
+
+
+def test_pods_may_open_no_other_database(
+    night: Night, cluster: Cluster, api: Api, namespace: str
+) -> None:
+    postgres = EmbeddedPostgres(night.stack.layout.postgres, also_listen=str(cluster.place.address))
+    seen = {}
+    for database in ("nightshift", "airflow"):
+        url = make_url(postgres.url_for_pods()).set(drivername="postgresql", database=database)
+        text = url.render_as_string(hide_password=False)
+        pod = build_pod(f"to-{database}", ["python", "-c", CONNECT, text])
+        seen[database] = run_pod(api, namespace, pod)
+    assert seen["nightshift"] == ("Succeeded", "connected\n")
+    assert seen["airflow"][0] == "Failed"
+    assert "pg_hba.conf rejects" in seen["airflow"][1]
 
 
 def test_nothing_of_the_night_is_left_on_the_cluster(
