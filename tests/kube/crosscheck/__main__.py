@@ -40,7 +40,7 @@ def run(
 ) -> None:
     """Play batches on the real kube-scheduler and hold the scheduler model against it.
 
-    Without options every comparison is made (about 5 minutes), and the record and
+    Without options every comparison is made (several minutes), and the record and
     docs/scheduler-crosscheck.md are written. Exits 1 if anything is unexplained.
     """
     runs = [it for it in ALL if (not mode or it[1] in mode) and (not nodes or it[0].nodes in nodes)]
