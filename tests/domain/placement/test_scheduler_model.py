@@ -208,3 +208,13 @@ def test_a_nomination_also_reserves_ports_slots_and_devices() -> None:
     model.add_pod(pod("w", need=Resources(), nominated="a", host_ports=(HostPort(1),)))
     assert "Too many pods" in model.schedule(pod("x")).reason
     assert "free ports" in model.schedule(pod("y", host_ports=(HostPort(1),))).reason
+
+
+def test_refusals_and_totals_can_be_asked_for_without_placing_anything() -> None:
+    model = SchedulerModel([node("n0", unschedulable=True), *(node(f"n{i}") for i in range(1, 4))])
+    wanted = pod(preferred=(named_term("n2", 100), named_term("n3", 50)))
+    assert model.refusals(wanted) == {"n0": ("node(s) were unschedulable",)}
+    # affinity is scaled by the largest among those that are asked about: 2 * 100, or 2 * 50
+    assert model.totals(wanted, ["n3", "n1"]) == {"n3": 654, "n1": 454}
+    assert model.totals(wanted, ["n2", "n3"]) == {"n2": 654, "n3": 554}
+    assert model.schedule(wanted).totals == {"n1": 454, "n2": 654, "n3": 554}

@@ -6,8 +6,9 @@ feasible node is taken, several are scored; the pod counts on its node at once.
 
 Refused with a reason: required inter-pod affinity, DoNotSchedule spreading, resource claims. Not
 done at all: preemption, volume filters, preferred inter-pod affinity and spreading, and reuse of
-scores for batches of equal pods. The real scheduler checks nodes with 16 threads, so that ties fall
-at random; the model is the scheduler with one thread.
+scores for equal pods, which the default profile never does either. The real scheduler checks nodes
+with 16 threads, so that ties fall at random; the model is the scheduler with one thread. How it
+compares with the real one, answer by answer: docs/scheduler-crosscheck.md.
 """
 
 import dataclasses
@@ -136,6 +137,25 @@ class SchedulerModel:
             self.add_pod(dataclasses.replace(pod, node=decision.node))
         return decision
 
+    def refusals(self, pod: PodRequest) -> dict[str, Reasons]:
+        """Say which nodes cannot take ``pod`` now, and why; every other one is feasible."""
+        search = _Search(PodFilter(pod))
+        for state in self._walk_list():
+            search.check(state)
+        return search.refusals
+
+    def totals(self, pod: PodRequest, names: Sequence[str]) -> dict[str, int]:
+        """Score the nodes ``names`` as if a walk had found just them: scores depend on each other.
+
+        :raises KeyError: for a node that is not known.
+        """
+        states = [self._states[name] for name in names]
+        return dict(zip(names, self._score(pod, states), strict=True))
+
+    def _score(self, pod: PodRequest, states: Sequence[NodeState]) -> list[int]:
+        sizes = self._images.scaled_sizes(pod.images, len(self._walk_list()))
+        return total_scores(pod, states, self._scoring, sizes)
+
     def _decide(self, pod: PodRequest) -> Decision:
         if pod.gated:
             return Decision(None, GATED)
@@ -178,8 +198,7 @@ class SchedulerModel:
         if len(search.feasible) == 1:
             name = search.feasible[0].name
             return Decision(name, "the only feasible node found", refusals=refusals)
-        sizes = self._images.scaled_sizes(pod.images, all_nodes)
-        totals = total_scores(pod, search.feasible, self._scoring, sizes)
+        totals = self._score(pod, search.feasible)
         top = heap_top(totals)
         return Decision(
             node=search.feasible[top].name,
