@@ -200,6 +200,16 @@ def _service(obj: Object) -> None:
         port.setdefault("targetPort", port.get("port"))
 
 
+def _network_policy(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("podSelector", {})
+    for rule in (*spec.get("ingress", ()), *spec.get("egress", ())):
+        for port in rule.get("ports", ()):
+            port["protocol"] = port.get("protocol") or "TCP"
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+
+
 _FILLERS: dict[str, Callable[[Object], None]] = {
     "pods": default_pod,
     "deployments.apps": _deployment,
@@ -209,6 +219,7 @@ _FILLERS: dict[str, Callable[[Object], None]] = {
     "jobs.batch": _job,
     "cronjobs.batch": _cronjob,
     "horizontalpodautoscalers.autoscaling": _autoscaler,
+    "networkpolicies.networking.k8s.io": _network_policy,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "storageclasses.storage.k8s.io": _storage_class,

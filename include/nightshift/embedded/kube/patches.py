@@ -60,8 +60,6 @@ def apply_json_patch(obj: Object, operations: object) -> Object:
         )
     try:
         patched: object = jsonpatch.apply_patch(copy_json(obj), operations)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise statuses.bad_request(f"not a JSON patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         raise statuses.unprocessable(
             f"the server rejected our request due to an error in our request: {error}"

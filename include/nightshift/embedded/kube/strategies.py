@@ -3,6 +3,7 @@
 Source: the strategy.go files below pkg/registry of Kubernetes 1.36.
 """
 
+from nightshift.domain.placement.scheduler_model import GATED
 from nightshift.embedded.kube import statuses
 from nightshift.embedded.kube.interfaces import Object
 from nightshift.embedded.kube.resources import Resource
@@ -44,6 +45,21 @@ def prepare_for_create(resource: Resource, obj: Object) -> Object:
         labels = created["metadata"].setdefault("labels", {})
         labels["kubernetes.io/metadata.name"] = created["metadata"].get("name", "")
     return created
+
+
+def note_gates(kind: str, obj: Object, now: str) -> None:
+    """Say in a new pod's status that its gates hold it back; changes ``obj``."""
+    if kind != "pods" or not obj["spec"].get("schedulingGates"):
+        return
+    told = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "SchedulingGated",
+        "message": GATED,
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+    }
+    obj.setdefault("status", {}).setdefault("conditions", []).append(told)
 
 
 def prepare_for_update(resource: Resource, obj: Object, old: Object) -> Object:
