@@ -97,10 +97,10 @@ def test_exact_version_shows_the_past(three: Rest) -> None:
     ("query", "code"),
     [
         ("resourceVersion=1&resourceVersionMatch=Exact", 410),
-        ("resourceVersion=99999999999999", 504),
+        ("resourceVersion=99999999999999999", 504),
         ("resourceVersion=abc", 400),
-        ("resourceVersionMatch=Exact", 400),
-        ("resourceVersion=1&resourceVersionMatch=Nearly", 400),
+        ("resourceVersionMatch=Exact", 422),
+        ("resourceVersion=1&resourceVersionMatch=Nearly", 422),
         ("limit=-1", 400),
         ("limit=x", 400),
         ("continue=nonsense", 400),

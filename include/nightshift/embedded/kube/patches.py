@@ -52,7 +52,7 @@ def apply_json_patch(obj: Object, operations: object) -> Object:
 
     :raises StatusError: 400 for a malformed patch, 422 when it does not fit the object.
     """
-    if not isinstance(operations, list):
+    if not isinstance(operations, list) or not all(isinstance(one, dict) for one in operations):
         raise statuses.bad_request("a JSON patch is a list of operations")
     if len(operations) > MAX_JSON_PATCH_OPERATIONS:
         raise statuses.bad_request(
