@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from nightshift.cluster.client import Cluster, connect
 from nightshift.embedded.kube.background import cluster_in_background
 from nightshift.embedded.kube.cluster import ClusterOptions
 from nightshift.embedded.kube.kubelet import Image, KubeletOptions
 from nightshift.embedded.kube.nodespecs import NodeSpec
+from nightshift.settings import Settings
 from tests.contract.access import Api, Object, condition
 from tests.contract.connections import Connection, read_kubeconfig
 
@@ -71,6 +73,15 @@ def core(api: Api) -> Iterator[Any]:
     """The official client's CoreV1Api."""
     with api.core() as client:
         yield client
+
+
+@pytest.fixture
+def client(api: Api) -> Iterator[Cluster]:
+    """The client of our own tasks."""
+    settings = Settings(kubeconfig=str(api.connection.kubeconfig), namespace=api.namespace)
+    connected = connect(settings)
+    yield connected
+    connected.close()
 
 
 def _is_usable(node: Object) -> bool:

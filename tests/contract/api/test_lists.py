@@ -3,12 +3,9 @@
 How the planner, the triggerer and the janitor find objects again.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
-from nightshift.cluster.client import Cluster, connect
-from nightshift.settings import Settings
+from nightshift.cluster.client import Cluster
 from tests.contract.access import Api
 
 
@@ -20,15 +17,6 @@ def three(api: Api) -> Api:
             pod["metadata"]["labels"]["team"] = team
         api.create("pods", pod)
     return api
-
-
-@pytest.fixture
-def client(three: Api) -> Iterator[Cluster]:
-    """The client of our own tasks."""
-    settings = Settings(kubeconfig=str(three.connection.kubeconfig), namespace=three.namespace)
-    connected = connect(settings)
-    yield connected
-    connected.close()
 
 
 @pytest.mark.parametrize(
@@ -114,8 +102,8 @@ def test_pages_together_are_the_list_of_one_version(three: Api) -> None:
     assert not rest["metadata"].get("continue")
 
 
-def test_our_client_reads_every_page(client: Cluster) -> None:
-    path = client.path("pods")
+def test_our_client_reads_every_page(three: Api, client: Cluster) -> None:
+    path = three.path("pods")
     found = [pod["metadata"]["name"] for pod in client.iterate(path, labelSelector="team=red")]
     assert found == ["a", "b"]
 
