@@ -53,7 +53,7 @@ def test_snapshot_counts_what_a_pod_asks_for_as_long_as_it_has_not_ended(
 
 
 def test_snapshot_has_every_node_with_what_it_offers(api: Api, client: Cluster) -> None:
-    found = {node.name: node for node in read_snapshot(client)}
+    found = {str(node.name): node for node in read_snapshot(client)}
     assert sorted(found) == sorted(api.names("nodes"))
     for name in api.nodes:
         assert found[name].ready

@@ -5,7 +5,8 @@ Strategic merge, merge and JSON patches, and what they are refused for.
 
 import pytest
 
-from tests.contract.access import Api, Object
+from tests.contract.access import Api, Object, wait_for
+from tests.contract.objects import cron_job, workload
 
 
 @pytest.fixture
@@ -131,3 +132,32 @@ def test_generation_counts_changes_of_the_spec_only(api: Api) -> None:
     assert labelled["metadata"]["generation"] == 1
     changed = api.patch("poddisruptionbudgets", "b", body={"spec": {"minAvailable": 2}})
     assert changed["metadata"]["generation"] == 2
+
+
+def test_claim_and_change_go_in_one_patch_or_not_at_all(api: Api) -> None:
+    api.create("deployments", workload(api, "w", 0))
+    path = api.path("deployments", "w")
+
+    def claim(version: str, holder: str, *, paused: bool) -> int:
+        noted = {"resourceVersion": version, "annotations": {"nightshift/lease": holder}}
+        body = {"metadata": noted, "spec": {"paused": paused}}
+        return api.send("PATCH", path, body, patch="merge").status_code
+
+    def claim_now() -> str:
+        """Controllers write too: read again until nobody was in between."""
+        version: str = api.read("deployments", "w")["metadata"]["resourceVersion"]
+        return version if claim(version, "first", paused=True) == 200 else ""
+
+    version = wait_for(claim_now, "a claim without a conflict")
+    assert claim(version, "second", paused=False) == 409
+    left = api.read("deployments", "w")
+    assert left["metadata"]["annotations"]["nightshift/lease"] == "first"
+    assert left["spec"]["paused"] is True
+
+
+def test_suspension_and_deadline_of_a_cron_job_go_in_one_patch(api: Api) -> None:
+    api.create("cronjobs", cron_job(api, suspend=True))
+    both = {"suspend": True, "startingDeadlineSeconds": 15}
+    assert both.items() <= api.patch("cronjobs", "c", body={"spec": both})["spec"].items()
+    back = api.patch("cronjobs", "c", body={"spec": {"startingDeadlineSeconds": None}})
+    assert "startingDeadlineSeconds" not in back["spec"]

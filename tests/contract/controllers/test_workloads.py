@@ -190,6 +190,24 @@ def test_stateful_set_gives_up_the_last_pod_first(api: Api) -> None:
     assert gone == ["w-1", "w-0"]
 
 
+def test_stateful_set_keeps_the_claims_of_pods_that_it_gives_up(api: Api) -> None:
+    wanted = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "contract-none",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    template = {"metadata": {"name": "data"}, "spec": wanted}
+    body = workload(api, "w", 1, serviceName="w", volumeClaimTemplates=[template])
+    api.create("statefulsets", body)
+    wait_for(lambda: api.names("persistentvolumeclaims"), "a claim")
+    wait_for(lambda: api.exists("pods", "w-0"), "the pod")
+    scale(api, "statefulsets", 0)
+    api.wait_gone("pods", "w-0")
+    (claim,) = api.items("persistentvolumeclaims")
+    assert claim["metadata"]["name"] == "data-w-0"
+    assert "deletionTimestamp" not in claim["metadata"]
+
+
 def test_evicted_pod_of_a_stateful_set_comes_back_under_its_name(api: Api) -> None:
     api.create("statefulsets", workload(api, "w", 1, serviceName="w"))
     wait_ready(api, "statefulsets", 1)

@@ -67,6 +67,17 @@ def test_cordon_by_patch_is_shown_and_brings_its_taint(api: Api) -> None:
     assert "unschedulable" not in api.read("nodes", node)["spec"]
 
 
+def test_cordon_and_note_go_in_one_patch(api: Api) -> None:
+    node, note = api.nodes[0], "nightshift.example/lease"
+    body = {"metadata": {"annotations": {note: "ours"}}, "spec": {"unschedulable": True}}
+    back = {"metadata": {"annotations": {note: None}}, "spec": {"unschedulable": None}}
+    with patched(api, node, body, back) as changed:
+        assert changed["spec"]["unschedulable"] is True
+        assert changed["metadata"]["annotations"][note] == "ours"
+    api.wait("nodes", node, lambda n: not n["spec"].get("taints"), "free of taints")
+    assert note not in api.read("nodes", node)["metadata"].get("annotations", {})
+
+
 def test_cordoned_node_takes_no_pod_until_it_is_uncordoned(api: Api) -> None:
     node = api.nodes[0]
     with cordoned(api, node):
