@@ -18,7 +18,8 @@ from tests.contract.connections import Connection
 
 Object = dict[str, Any]
 WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.1
+_FIRST_PAUSE_SECONDS = 0.01
+_LAST_PAUSE_SECONDS = 0.1
 
 _GROUPS = {
     "apis/apps/v1": ("deployments", "replicasets", "statefulsets"),
@@ -216,12 +217,13 @@ def wait_for(
 
     :param last: tells what was seen last, for the message.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline, pause = time.monotonic() + WAIT_SECONDS, _FIRST_PAUSE_SECONDS
     while time.monotonic() < deadline:
         found = check()
         if found:
             return found
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(_LAST_PAUSE_SECONDS, pause * 1.5)
     raise AssertionError(f"waited {WAIT_SECONDS:g} s for {what}; last seen: {last()}")
 
 

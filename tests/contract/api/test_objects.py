@@ -4,6 +4,7 @@ Objects that Nightshift writes or that a cluster's owner sets in its way.
 """
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from nightshift.orchestration.pods import Stage, read_pod_template
 from nightshift.settings import Settings
 from tests.contract.access import Api, Object
-from tests.contract.objects import cron_job, workload
+from tests.contract.objects import budget, cron_job, job, workload
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy" / "base"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -69,6 +70,14 @@ def test_limit_range_fills_in_what_is_missing(api: Api) -> None:
     assert resources == {"requests": {"cpu": "20m"}, "limits": {"cpu": "100m"}}
 
 
+def test_limit_range_takes_its_most_for_the_default(api: Api) -> None:
+    limit = {"type": "Container", "max": {"cpu": "2"}, "min": {"memory": "1Mi"}}
+    made = api.create("limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [limit]}})
+    (stored,) = made["spec"]["limits"]
+    assert stored["default"] == {"cpu": "2"}
+    assert stored["defaultRequest"] == {"cpu": "2", "memory": "1Mi"}
+
+
 def lease(holder: str, seconds: int = 60) -> Object:
     now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now}
@@ -97,6 +106,13 @@ def test_lease_is_renewed_with_its_version_and_lost_without(api: Api) -> None:
 
 def test_lease_of_no_time_is_422(api: Api) -> None:
     assert api.refused(422, "POST", api.path("leases"), lease("a", 0))["reason"] == "Invalid"
+
+
+def test_time_of_a_lease_without_microseconds_is_400(api: Api) -> None:
+    body = lease("a")
+    body["spec"]["renewTime"] = "2026-01-01T00:00:00Z"
+    status = api.refused(400, "POST", api.path("leases"), body)
+    assert 'parsing time "2026-01-01T00:00:00Z"' in status["message"]
 
 
 def test_config_map_and_secret_are_bounded_to_one_mebibyte(api: Api) -> None:
@@ -243,6 +259,33 @@ def test_selector_must_match_the_template(api: Api, plural: str) -> None:
     body = workload(api, "w", 0, selector={"matchLabels": {"app": "other"}})
     status = api.refused(422, "POST", api.path(plural), body)
     assert "`selector` does not match template `labels`" in status["message"]
+
+
+NEW: dict[str, tuple[Callable[[Api], Object], Object]] = {
+    "deployments": (lambda api: workload(api, "w", 1), {}),
+    "replicasets": (lambda api: workload(api, "w", 1), {"replicas": 0}),
+    "statefulsets": (lambda api: workload(api, "w", 1), {"replicas": 0, "availableReplicas": 0}),
+    "jobs": (lambda api: job(api), {}),
+    "cronjobs": (lambda api: cron_job(api), {}),
+    "poddisruptionbudgets": (
+        lambda api: budget(minAvailable=1),
+        {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("plural", NEW)
+def test_new_object_has_a_status_from_the_start(api: Api, plural: str) -> None:
+    build, status = NEW[plural]
+    assert api.create(plural, build(api), dryRun="All")["status"] == status
+
+
+def test_job_without_labels_gets_those_of_its_pods(api: Api) -> None:
+    made = api.create("jobs", job(api, suspend=True))
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    assert made["metadata"]["labels"] == labels
+    assert made["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["job-name"] == labels["batch.kubernetes.io/job-name"] == "j"
 
 
 def test_namespace_is_active_and_labelled_with_its_name(api: Api) -> None:

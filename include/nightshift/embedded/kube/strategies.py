@@ -15,6 +15,19 @@ _FIRST_STATUS: dict[str, Object] = {
     "persistentvolumeclaims": {"phase": "Pending"},
     "persistentvolumes": {"phase": "Pending"},
     "services": {"loadBalancer": {}},
+    "resourcequotas": {},
+    "jobs.batch": {},
+    "cronjobs.batch": {},
+    "deployments.apps": {},
+    "replicasets.apps": {"replicas": 0},
+    "statefulsets.apps": {"replicas": 0, "availableReplicas": 0},
+    "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
+    "poddisruptionbudgets.policy": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
 }
 _KEEPS_STATUS_ON_CREATE = frozenset({"nodes", "customresourcedefinitions.apiextensions.k8s.io"})
 _SYSTEM_METADATA = (

@@ -111,8 +111,8 @@ KeyToPath: key mode:int path
 LabelSelector: matchExpressions:[LabelSelectorRequirement] matchLabels:{str}
 LabelSelectorRequirement: key operator values:[str]
 Lease: metadata:ObjectMeta spec:LeaseSpec
-LeaseSpec: acquireTime holderIdentity leaseDurationSeconds:int leaseTransitions:int
-  preferredHolder renewTime strategy
+LeaseSpec: acquireTime:micro-time holderIdentity leaseDurationSeconds:int leaseTransitions:int
+  preferredHolder renewTime:micro-time strategy
 Lifecycle: postStart:LifecycleHandler preStop:LifecycleHandler stopSignal
 LifecycleHandler: exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction
   tcpSocket:TCPSocketAction
