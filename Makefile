@@ -71,9 +71,10 @@ lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 bench-night: setup ## 200 synthetic scans through the full Dag, against the ideal (N=200)
 	@$(BIN)/python -m bench.night --data $(DATA)-bench --scans $(or $(N),200)
 
-docs: setup ## write the generated reference pages anew
+docs: setup $(VENV)/.dev ## write the generated reference pages anew
 	@$(BIN)/python -m nightshift.cli.pages docs
 	@$(BIN)/python -m nightshift.scanners.reference > docs/scanners.md
+	@$(BIN)/python -m tests.contract.catalogue > docs/contract.md
 
 lock: $(UV) ## pin requirements*.in again
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.txt

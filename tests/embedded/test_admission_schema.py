@@ -125,7 +125,7 @@ def test_a_job_with_its_template_is_decoded_to_the_depth() -> None:
         ("0.5Ki", "512"),
         ("-200m", "-200m"),
         ("100000000000n", "100"),
-        ("0.1n", "1n"),
+        ("0.1n", "1m"),
     ],
 )
 def test_quantities_are_stored_in_canonical_form(written: str | int, stored: str) -> None:

@@ -92,4 +92,4 @@ def test_nothing_runs_beside_a_container_that_does_not_run(bench: Bench, name: s
     found = bench.store.get("pods", "p", NAMESPACE)
     with pytest.raises(StatusError) as refusal:
         bench.runner.run(bench.kubelet.exec(found, name, ["true"], stdin=False, tty=False))
-    assert refusal.value.code == 400
+    assert refusal.value.code == 500

@@ -63,6 +63,8 @@ def _admit_new(store: ObjectStore, kind: str, obj: Object) -> Object:
         _apply_limit_ranges(store, obj)
         _set_priority(store, obj)
     fill_defaults(kind, obj)
+    if kind == "pods":
+        _check_account(store, obj)
     _complete_new(store, kind, obj)
     validate(kind, obj, None)
     if kind == "pods":
@@ -167,6 +169,14 @@ def _set_priority(store: ObjectStore, pod: Object) -> None:
     spec["preemptionPolicy"] = policy
     if priority_class is not None:
         spec["priorityClassName"] = priority_class["metadata"]["name"]
+
+
+def _check_account(store: ObjectStore, pod: Object) -> None:
+    """Require the service account; ``default`` is taken for granted: it comes with a namespace."""
+    name, namespace = pod["spec"]["serviceAccountName"], pod["metadata"].get("namespace", "")
+    if name != "default" and store.find("serviceaccounts", name, namespace) is None:
+        why = f'service account {namespace}/{name}: serviceaccount "{name}" not found'
+        raise _refused_pod(pod, f"error looking up {why}")
 
 
 def _priority_class(store: ObjectStore, pod: Object, name: str | None) -> Object | None:

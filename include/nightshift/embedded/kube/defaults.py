@@ -134,6 +134,8 @@ def select_own_pods(job: Object, resource_version: int) -> None:
     for key, value in ((JOB_NAME, metadata.get("name", "")), (CONTROLLER_UID, uid)):
         labels.setdefault(key, value)
         labels.setdefault(_LEGACY[key], value)
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(labels)
     selector = spec.setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault(CONTROLLER_UID, uid)
 
@@ -200,6 +202,27 @@ def _service(obj: Object) -> None:
         port.setdefault("targetPort", port.get("port"))
 
 
+def _limit_range(obj: Object) -> None:
+    for item in _spec(obj).get("limits", ()):
+        if item.get("type") != "Container":
+            continue
+        default = {**item.get("max", {}), **item.get("default", {})}
+        requests = {**item.get("min", {}), **default, **item.get("defaultRequest", {})}
+        for field, amounts in (("default", default), ("defaultRequest", requests)):
+            if amounts:
+                item[field] = amounts
+
+
+def _network_policy(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("podSelector", {})
+    for rule in (*spec.get("ingress", ()), *spec.get("egress", ())):
+        for port in rule.get("ports", ()):
+            port["protocol"] = port.get("protocol") or "TCP"
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+
+
 _FILLERS: dict[str, Callable[[Object], None]] = {
     "pods": default_pod,
     "deployments.apps": _deployment,
@@ -209,6 +232,8 @@ _FILLERS: dict[str, Callable[[Object], None]] = {
     "jobs.batch": _job,
     "cronjobs.batch": _cronjob,
     "horizontalpodautoscalers.autoscaling": _autoscaler,
+    "limitranges": _limit_range,
+    "networkpolicies.networking.k8s.io": _network_policy,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "storageclasses.storage.k8s.io": _storage_class,

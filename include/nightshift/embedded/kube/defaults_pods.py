@@ -52,6 +52,10 @@ def default_pod_spec(spec: Object) -> None:
     spec.setdefault("terminationGracePeriodSeconds", 30)
     for volume in items(spec, "volumes"):
         _default_volume(volume)
+    if spec.get("hostNetwork"):
+        for container in all_containers(spec):
+            for port in items(container, "ports"):
+                port.setdefault("hostPort", port.get("containerPort"))
     for container in all_containers(spec):
         _default_container(container)
 
@@ -92,6 +96,9 @@ def _default_probe(probe: Object) -> None:
 def _default_volume(volume: Object) -> None:
     if not [field for field, value in volume.items() if field != "name" and value is not None]:
         volume["emptyDir"] = {}
+    for item in items(volume.get("downwardAPI"), "items"):
+        if item.get("fieldRef") is not None:
+            item["fieldRef"].setdefault("apiVersion", "v1")
     for field in ("secret", "configMap", "downwardAPI", "projected"):
         if volume.get(field) is not None:
             volume[field].setdefault("defaultMode", _FILE_MODE)

@@ -22,8 +22,8 @@ _STDIN, _STATUS, _CLOSE = 0, 3, 255
 async def run_command(call: Call) -> web.StreamResponse:
     """Run the command of the query and carry its streams.
 
-    :raises StatusError: 400 without a WebSocket, a common protocol, a command, or a running
-        container; 404.
+    :raises StatusError: 400 without a WebSocket, a common protocol or a command; 404; 500 without
+        a running container.
     """
     pod = call.api.store.get(*call.target.place)
     container = choose_container(pod, call.query.text("container"))

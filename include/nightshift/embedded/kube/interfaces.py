@@ -158,6 +158,6 @@ class PodRuntime(Protocol):
     ) -> ExecProcess:
         """Start a command beside a running container.
 
-        :raises StatusError: 400 BadRequest if the container does not run.
+        :raises StatusError: 500 if the container does not run.
         """
         ...

@@ -14,11 +14,15 @@ from nightshift.embedded.kube.context import Api
 from nightshift.embedded.kube.conversions import to_served
 from nightshift.embedded.kube.interfaces import Object, StatusError
 from nightshift.embedded.kube.requests import Query, Target
+from nightshift.embedded.kube.resources import Resource, resource_of_key
 from nightshift.embedded.kube.selectors import (
     Selection,
     parse_field_selector,
     parse_label_selector,
 )
+from nightshift.embedded.kube.validation_faults import Faults
+
+_MATCHES = ("Exact", "NotOlderThan", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,15 @@ def list_object(target: Target, page: Page) -> Object:
         "kind": f"{resource.kind}List",
         "apiVersion": resource.api_version,
         "metadata": list_metadata(page),
-        "items": page.items,
+        "items": [_untyped(resource, obj) for obj in page.items],
     }
+
+
+def _untyped(resource: Resource, obj: Object) -> Object:
+    """Leave out what the list says for all its items; custom resources keep it."""
+    if resource_of_key(resource.stored_as) is None:
+        return obj
+    return {field: value for field, value in obj.items() if field not in {"kind", "apiVersion"}}
 
 
 def list_metadata(page: Page) -> Object:
@@ -122,10 +133,7 @@ def require_reached(api: Api, version: int) -> None:
 def _starting_point(api: Api, query: Query) -> tuple[int, tuple[str, str]]:
     match = query.text("resourceVersionMatch")
     version = parse_version(query.text("resourceVersion"))
-    if match not in {"", "NotOlderThan", "Exact"} or (match and not query.text("resourceVersion")):
-        raise statuses.bad_request(
-            "resourceVersionMatch is Exact or NotOlderThan, together with a resourceVersion"
-        )
+    _check_match(match, query.text("resourceVersion"))
     if token := query.text("continue"):
         return _read_token(token)
     if version is not None:
@@ -133,6 +141,17 @@ def _starting_point(api: Api, query: Query) -> tuple[int, tuple[str, str]]:
         if match == "Exact":
             return version, ("", "")
     return api.store.resource_version, ("", "")
+
+
+def _check_match(match: str, version: str) -> None:
+    faults = Faults()
+    if match and not version:
+        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        faults.forbidden("resourceVersionMatch", text)
+    if match not in _MATCHES:
+        faults.not_supported("resourceVersionMatch", match, _MATCHES)
+    if error := faults.error("ListOptions", "meta.k8s.io", ""):
+        raise error
 
 
 def _place(obj: Object) -> tuple[str, str]:

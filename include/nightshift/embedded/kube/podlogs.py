@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -10,6 +11,7 @@ from nightshift.embedded.kube.calls import Call
 from nightshift.embedded.kube.interfaces import LogOptions, Object
 from nightshift.embedded.kube.requests import Query
 from nightshift.embedded.kube.responses import start_stream
+from nightshift.embedded.kube.validation_faults import NEGATIVE, Faults
 
 FIRST_LINE_SECONDS = 0.2
 """How long a followed log may stay silent before the answer starts without a line."""
@@ -23,7 +25,7 @@ async def stream_log(call: Call) -> web.StreamResponse:
     pod = call.api.store.get(*call.target.place)
     options = parse_log_options(pod, call.query)
     if not (pod.get("spec") or {}).get("nodeName"):
-        return web.Response(text="")
+        return web.Response(status=HTTPStatus.NO_CONTENT)
     if call.api.runtime is None:
         raise statuses.service_unavailable("this cluster runs no pods")
     return await _send(call, call.api.runtime.logs(pod, options))
@@ -54,8 +56,10 @@ async def _next(lines: AsyncIterator[bytes]) -> bytes | None:
 def parse_log_options(pod: Object, query: Query) -> LogOptions:
     """Read the query of a log request.
 
-    :raises StatusError: 400 for an unknown or ambiguous container, or a bad number.
+    :raises StatusError: 400 for an unknown or ambiguous container, or what is no number; 422 for a
+        number out of its range.
     """
+    _check_ranges(pod, query)
     return LogOptions(
         container=choose_container(pod, query.text("container")),
         follow=query.flag("follow"),
@@ -66,6 +70,30 @@ def parse_log_options(pod: Object, query: Query) -> LogOptions:
         limit_bytes=query.integer("limitBytes"),
         previous=query.flag("previous"),
     )
+
+
+def _check_ranges(pod: Object, query: Query) -> None:
+    faults = Faults()
+    for name, least, text in (
+        ("tailLines", 0, NEGATIVE),
+        ("limitBytes", 1, "must be greater than 0"),
+        ("sinceSeconds", 1, "must be greater than 0"),
+    ):
+        given = _whole(query.text(name))
+        if given is not None and given < least:
+            faults.invalid(name, given, text)
+    if query.text("sinceSeconds") and query.text("sinceTime"):
+        faults.forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+    if error := faults.error("PodLogOptions", "", pod["metadata"]["name"]):
+        raise error
+
+
+def _whole(text: str) -> int | None:
+    """Read a whole number of any sign; what is none is left to who reads the option."""
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def choose_container(pod: Object, asked: str) -> str:

@@ -29,6 +29,7 @@ from nightshift.embedded.kube.storage import timestamp
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
+CLAIMS = "persistentvolumeclaims"
 FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 10.0
 RETRY_AT_LEAST_EVERY_SECONDS = 300.0
@@ -170,6 +171,7 @@ class PodScheduler:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow("nodes", version, self._note_node))
             tasks.create_task(self._follow("pods", version, self._note_pod))
+            tasks.create_task(self._follow(CLAIMS, version, lambda _: self._wake()))
             tasks.create_task(self._work())
 
     async def _follow(self, kind: str, since: int, note: Callable[[WatchEvent], None]) -> None:
@@ -260,6 +262,10 @@ class PodScheduler:
         if pod is None or request is None or request.node or request.gated or not _is_ours(pod):
             self._queue.drop(key)
             return
+        why = claim_fault(self._store, pod)
+        if why:
+            self._refuse(pod, key, f"0/{len(self._nodes)} nodes are available: {why}. not found")
+            return
         decision = self._model.schedule(request)
         if decision.node is None:
             self._refuse(pod, key, decision.reason)
@@ -313,6 +319,26 @@ def _is_ours(pod: Object) -> bool:
         pod["spec"].get("schedulerName", NAME) == NAME
         and "deletionTimestamp" not in pod["metadata"]
     )
+
+
+def claim_fault(store: ObjectStore, pod: Object) -> str:
+    """Say which of a pod's claims keeps it from every node; "" when none does.
+
+    Source: pkg/scheduler/framework/plugins/volumebinding, Kubernetes 1.36.
+    """
+    namespace = pod["metadata"].get("namespace", "")
+    for volume in pod["spec"].get("volumes") or ():
+        name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if not name:
+            continue
+        claim = store.find(CLAIMS, name, namespace)
+        if claim is None:
+            return f'persistentvolumeclaim "{name}" not found'
+        if "deletionTimestamp" in claim["metadata"]:
+            return f'persistentvolumeclaim "{name}" is being deleted'
+        if (claim.get("status") or {}).get("phase") != "Bound":
+            return "pod has unbound immediate PersistentVolumeClaims"
+    return ""
 
 
 def _put_condition(pod: Object, wanted: Object, now: str) -> None:

@@ -3,6 +3,7 @@
 Source: the strategy.go files below pkg/registry of Kubernetes 1.36.
 """
 
+from nightshift.domain.placement.scheduler_model import GATED
 from nightshift.embedded.kube import statuses
 from nightshift.embedded.kube.interfaces import Object
 from nightshift.embedded.kube.resources import Resource
@@ -14,6 +15,19 @@ _FIRST_STATUS: dict[str, Object] = {
     "persistentvolumeclaims": {"phase": "Pending"},
     "persistentvolumes": {"phase": "Pending"},
     "services": {"loadBalancer": {}},
+    "resourcequotas": {},
+    "jobs.batch": {},
+    "cronjobs.batch": {},
+    "deployments.apps": {},
+    "replicasets.apps": {"replicas": 0},
+    "statefulsets.apps": {"replicas": 0, "availableReplicas": 0},
+    "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
+    "poddisruptionbudgets.policy": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
 }
 _KEEPS_STATUS_ON_CREATE = frozenset({"nodes", "customresourcedefinitions.apiextensions.k8s.io"})
 _SYSTEM_METADATA = (
@@ -44,6 +58,21 @@ def prepare_for_create(resource: Resource, obj: Object) -> Object:
         labels = created["metadata"].setdefault("labels", {})
         labels["kubernetes.io/metadata.name"] = created["metadata"].get("name", "")
     return created
+
+
+def note_gates(kind: str, obj: Object, now: str) -> None:
+    """Say in a new pod's status that its gates hold it back; changes ``obj``."""
+    if kind != "pods" or not obj["spec"].get("schedulingGates"):
+        return
+    told = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "SchedulingGated",
+        "message": GATED,
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+    }
+    obj.setdefault("status", {}).setdefault("conditions", []).append(told)
 
 
 def prepare_for_update(resource: Resource, obj: Object, old: Object) -> Object:

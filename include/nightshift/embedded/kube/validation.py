@@ -17,6 +17,7 @@ from nightshift.embedded.kube.validation_names import (
     dns_subdomain,
     path_segment,
 )
+from nightshift.embedded.kube.validation_networks import check_lease, check_network_policy
 from nightshift.embedded.kube.validation_pods import check_pod
 from nightshift.embedded.kube.validation_policies import (
     check_autoscaler,
@@ -46,6 +47,8 @@ _CHECKS: dict[str, Callable[[Faults, Object], None]] = {
     "cronjobs.batch": check_cronjob,
     "horizontalpodautoscalers.autoscaling": check_autoscaler,
     "poddisruptionbudgets.policy": check_budget,
+    "leases.coordination.k8s.io": check_lease,
+    "networkpolicies.networking.k8s.io": check_network_policy,
     "persistentvolumeclaims": check_claim,
     "persistentvolumes": check_volume,
     "priorityclasses.scheduling.k8s.io": check_priority_class,

@@ -27,6 +27,8 @@ ROOTS = {
     "cronjobs.batch": "CronJob",
     "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
     "poddisruptionbudgets.policy": "PodDisruptionBudget",
+    "leases.coordination.k8s.io": "Lease",
+    "networkpolicies.networking.k8s.io": "NetworkPolicy",
     "priorityclasses.scheduling.k8s.io": "PriorityClass",
     "storageclasses.storage.k8s.io": "StorageClass",
 }
@@ -97,6 +99,7 @@ HorizontalPodAutoscalerSpec: behavior:HorizontalPodAutoscalerBehavior maxReplica
   metrics:[MetricSpec] minReplicas:int scaleTargetRef:CrossVersionObjectReference
 HostAlias: hostnames:[str] ip
 HostPathVolumeSource: path type
+IPBlock: cidr except:[str]
 ImageVolumeSource: pullPolicy reference
 Job: metadata:ObjectMeta spec:JobSpec status:any
 JobSpec: activeDeadlineSeconds:int backoffLimit:int backoffLimitPerIndex:int completionMode
@@ -107,6 +110,9 @@ JobTemplateSpec: metadata:ObjectMeta spec:JobSpec
 KeyToPath: key mode:int path
 LabelSelector: matchExpressions:[LabelSelectorRequirement] matchLabels:{str}
 LabelSelectorRequirement: key operator values:[str]
+Lease: metadata:ObjectMeta spec:LeaseSpec
+LeaseSpec: acquireTime:micro-time holderIdentity leaseDurationSeconds:int leaseTransitions:int
+  preferredHolder renewTime:micro-time strategy
 Lifecycle: postStart:LifecycleHandler preStop:LifecycleHandler stopSignal
 LifecycleHandler: exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction
   tcpSocket:TCPSocketAction
@@ -123,6 +129,13 @@ MetricTarget: averageUtilization:int averageValue:quantity type value:quantity
 NFSVolumeSource: path readOnly:bool server
 Namespace: metadata:ObjectMeta spec:NamespaceSpec status:any
 NamespaceSpec: finalizers:[str]
+NetworkPolicy: metadata:ObjectMeta spec:NetworkPolicySpec
+NetworkPolicyEgressRule: ports:[NetworkPolicyPort] to:[NetworkPolicyPeer]
+NetworkPolicyIngressRule: from:[NetworkPolicyPeer] ports:[NetworkPolicyPort]
+NetworkPolicyPeer: ipBlock:IPBlock namespaceSelector:LabelSelector podSelector:LabelSelector
+NetworkPolicyPort: endPort:int port:int-or-text protocol
+NetworkPolicySpec: egress:[NetworkPolicyEgressRule] ingress:[NetworkPolicyIngressRule]
+  podSelector:LabelSelector policyTypes:[str]
 Node: metadata:ObjectMeta spec:NodeSpec status:any
 NodeAffinity: preferredDuringSchedulingIgnoredDuringExecution:[PreferredSchedulingTerm]
   requiredDuringSchedulingIgnoredDuringExecution:NodeSelector

@@ -27,8 +27,8 @@ def _regex_error(message: str, pattern: str, *examples: str) -> str:
     return f"{message} (e.g. {shown}, regex used for validation is '{pattern}')"
 
 
-def _too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+def _too_long(limit: int, unit: str = "characters") -> str:
+    return f"must be no more than {limit} {unit}"
 
 
 def dns_label(value: str) -> list[str]:
@@ -90,11 +90,11 @@ def qualified_name(value: str) -> list[str]:
     wrong: list[str] = []
     if slash:
         said = dns_subdomain(prefix) if prefix else ["must be non-empty"]
-        wrong += [f"prefix part {one}" for one in said]
+        wrong += [f"prefix part {one}".replace("characters", "bytes") for one in said]
     if not name:
         wrong.append("name part must be non-empty")
     elif len(name) > 63:
-        wrong.append(f"name part {_too_long(63)}")
+        wrong.append(f"name part {_too_long(63, 'bytes')}")
     if not re.fullmatch(_NAME_PART, name):
         wrong.append(f"name part {pattern}")
     return wrong
@@ -102,7 +102,7 @@ def qualified_name(value: str) -> list[str]:
 
 def label_value(value: str) -> list[str]:
     """Check a label's value: empty, or at most 63 of ``A-Za-z0-9-_.``."""
-    wrong = [_too_long(63)] if len(value) > 63 else []
+    wrong = [_too_long(63, "bytes")] if len(value) > 63 else []
     if re.fullmatch(_LABEL_VALUE, value):
         return wrong
     message = (

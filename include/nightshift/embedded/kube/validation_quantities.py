@@ -3,16 +3,19 @@
 Source: apimachinery/pkg/api/resource/quantity.go (CanonicalizeBytes), release 1.36.
 """
 
+import math
 from fractions import Fraction
 
 from nightshift.domain.quantities import parse_quantity
 
-_DECIMAL = {18: "E", 15: "P", 12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "u", -9: "n"}
+_DECIMAL = {18: "E", 15: "P", 12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 
 def canonical_quantity(value: str | int | float) -> str:
     """Write a quantity as Kubernetes does, keeping its family of suffixes.
+
+    Finer than a thousandth is rounded up, as amounts of resources are.
 
     >>> [canonical_quantity(q) for q in ("1000m", "0.5", "1.5Gi", "1024Mi", 4000, "1e3")]
     ['1', '500m', '1536Mi', '1Gi', '4k', '1e3']
@@ -36,11 +39,8 @@ def _decimal(amount: Fraction, *, exponent: bool = False) -> str:
         if scaled.denominator == 1:
             ending = f"e{power}" if exponent and power else ("" if exponent else suffix)
             return f"{scaled.numerator}{ending}"
-    nano = amount * 10**9  # finer than a nano-unit: Kubernetes rounds away from zero
-    rounded = (
-        -(-nano.numerator // nano.denominator) if nano > 0 else nano.numerator // nano.denominator
-    )
-    return _decimal(Fraction(rounded, 10**9), exponent=exponent)
+    milli = math.ceil(abs(amount) * 1000)
+    return _decimal(Fraction(milli if amount > 0 else -milli, 1000), exponent=exponent)
 
 
 def _binary(amount: Fraction) -> str:

@@ -7,6 +7,7 @@ apimachinery/pkg/runtime/serializer, release 1.36.
 # ruff: noqa: ANN401 - JSON is untyped until it has been checked
 
 import functools
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,13 @@ from nightshift.embedded.kube.resources import resource_of_key
 from nightshift.embedded.kube.validation_fields import FIELDS, ROOTS
 from nightshift.embedded.kube.validation_quantities import canonical_quantity
 
-_GO_TYPES = {"text": "string", "int": "int64", "bool": "bool", "int-or-text": "int"}
+_GO_TYPES = {
+    "text": "string",
+    "micro-time": "string",
+    "int": "int64",
+    "bool": "bool",
+    "int-or-text": "int",
+}
 _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),
@@ -24,7 +31,10 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int-or-text": (int, str),
     "quantity": (int, float, str),
+    "micro-time": (str,),
 }
+_MICRO_TIME = "2006-01-02T15:04:05.000000Z07:00"
+_MICRO_TIME_PATTERN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)"
 _QUANTITY_PATTERN = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
 
@@ -75,6 +85,8 @@ class _Decoder:
         fits: bool = isinstance(value, _PYTHON_TYPES[kind])
         if not fits or (is_number and isinstance(value, bool)):
             raise self.mismatch(value, owner, path, _GO_TYPES.get(kind, "resource.Quantity"))
+        if kind == "micro-time" and not re.fullmatch(_MICRO_TIME_PATTERN, value):
+            raise self.refuse(f'parsing time "{value}" as "{_MICRO_TIME}"')
         if kind != "quantity":
             return value
         try:
@@ -112,7 +124,7 @@ def decode(kind: str, obj: Object) -> tuple[Object, list[str]]:
     resource = resource_of_key(kind)
     if root is None or resource is None:
         return obj, []
-    decoder = _Decoder(resource.kind, resource.api_version)
+    decoder = _Decoder(resource.kind, resource.api_version.rpartition("/")[2])
     decoded = decoder.struct(root, {k: v for k, v in obj.items() if k not in _TYPE_META}, "")
     return {**{k: obj[k] for k in _TYPE_META if k in obj}, **decoded}, decoder.unknown
 
@@ -123,7 +135,8 @@ _TYPE_META = ("apiVersion", "kind")
 def strict_error(kind: str, unknown: list[str]) -> StatusError:
     """Refuse unknown fields, for ``fieldValidation=Strict``."""
     resource = resource_of_key(kind)
-    named, version = (resource.kind, resource.api_version) if resource else (kind, "v1")
+    named = resource.kind if resource else kind
+    version = resource.api_version.rpartition("/")[2] if resource else "v1"
     return statuses.bad_request(
         f'{named} in version "{version}" cannot be handled as a {named}: strict decoding error:'
         f" {', '.join(unknown)}"

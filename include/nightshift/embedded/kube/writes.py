@@ -15,6 +15,7 @@ from nightshift.embedded.kube.requests import Target, check_shape
 from nightshift.embedded.kube.resources import Resource
 from nightshift.embedded.kube.storage import timestamp
 from nightshift.embedded.kube.strategies import (
+    note_gates,
     prepare_for_create,
     prepare_for_status_update,
     prepare_for_update,
@@ -59,6 +60,7 @@ def create_object(api: Api, target: Target, obj: Object, options: WriteOptions) 
         raise statuses.already_exists(kind, metadata["name"])
     admitted = api.admit(api.store, "CREATE", kind, prepared, None)
     admitted = complete_definition(resource, admitted, timestamp(api.now))
+    note_gates(kind, admitted, timestamp(api.now))
     if options.dry_run:
         return Written(to_served(resource, api.store.prepare(kind, admitted)), warnings)
     created = api.store.create(kind, admitted)

@@ -7,7 +7,7 @@ is counted anew from the pods. Source: pkg/controller/disruption, Kubernetes 1.3
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 
-from nightshift.embedded.kube.controllers.changes import Key, Plan, set_status
+from nightshift.embedded.kube.controllers.changes import Change, Key, Plan, Tell, set_status
 from nightshift.embedded.kube.controllers.loops import Controller, by_itself, controller_of
 from nightshift.embedded.kube.controllers.podstates import (
     is_ready,
@@ -26,7 +26,14 @@ DELETION_TIMEOUT = dt.timedelta(minutes=2)
 """How long an eviction may be announced before its pod counts as healthy again."""
 
 Scales = Callable[[Object], tuple[str, int] | None]
-"""For a pod: uid and wanted replicas of what keeps its number, None for a bare pod."""
+"""For a pod: uid and wanted replicas of what keeps its number, None for a bare pod.
+
+Raises ``Unscalable`` where something else owns the pod.
+"""
+
+
+class Unscalable(Exception):
+    """A pod's owner has no number of replicas, so shares of it mean nothing."""
 
 
 def plan_budget(budget: Object, pods: Sequence[Object], scales: Scales, now: dt.datetime) -> Plan:
@@ -35,7 +42,10 @@ def plan_budget(budget: Object, pods: Sequence[Object], scales: Scales, now: dt.
     :param pods: those that its selector matches.
     """
     pods = [pod for pod in pods if not is_terminal(pod)]
-    expected, desired = _targets(budget["spec"], pods, scales)
+    try:
+        expected, desired = _targets(budget["spec"], pods, scales)
+    except Unscalable as error:
+        return Plan(_fail_safe(budget, str(error), now))
     disrupted = _disrupted(budget, pods, now)
     healthy = sum(_is_healthy(pod, disrupted) for pod in pods)
     allowed = max(0, healthy - desired) if expected > 0 else 0
@@ -59,6 +69,24 @@ def plan_budget(budget: Object, pods: Sequence[Object], scales: Scales, now: dt.
     }
     ends = [parse_time(since) + DELETION_TIMEOUT for since in disrupted.values()]
     return Plan(set_status(KIND, budget, status), min(ends, default=None))
+
+
+def _fail_safe(budget: Object, why: str, now: dt.datetime) -> list[Change]:
+    """Allow nothing; the budget counts as not observed, so evictions are told to come back."""
+    old = budget.get("status") or {}
+    told = {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": why}
+    counts = ("currentHealthy", "desiredHealthy", "expectedPods")
+    status = {
+        **dict.fromkeys(counts, 0),
+        **old,
+        "disruptionsAllowed": 0,
+        "conditions": put_condition(list(old.get("conditions") or ()), told, now),
+    }
+    changes = set_status(KIND, budget, status)
+    if changes:
+        message = f"Failed to calculate the number of expected pods: {why}"
+        changes.append(Tell(budget, "CalculateExpectedPodCountFailed", message, "Warning"))
+    return changes
 
 
 def _targets(spec: Object, pods: Sequence[Object], scales: Scales) -> tuple[int, int]:
@@ -93,14 +121,17 @@ def scales_in(store: ObjectStore) -> Scales:
     """Look up who keeps the number of a pod: its controller, or that one's Deployment."""
 
     def scale(pod: Object) -> tuple[str, int] | None:
+        if controller_of(pod) is None:
+            return None
         owner = _owner(store, pod)
         if owner is None:
-            return None
+            raise Unscalable(f'found no controllers for pod "{pod["metadata"]["name"]}"')
         above = _owner(store, owner) if owner["kind"] == "ReplicaSet" else None
         owner = above or owner
         replicas = (owner.get("spec") or {}).get("replicas")
         if replicas is None:
-            return None
+            what = key_of_object(owner)
+            raise Unscalable(f"{what} does not implement the scale subresource")
         return owner["metadata"]["uid"], int(replicas)
 
     return scale

@@ -13,6 +13,7 @@ from nightshift.embedded.kube.admission import admit
 from nightshift.embedded.kube.deletions import grace_seconds
 from nightshift.embedded.kube.interfaces import EventRecorder, Object, ObjectStore, StatusError
 from nightshift.embedded.kube.storage import timestamp
+from nightshift.embedded.kube.strategies import note_gates
 
 Key = tuple[str, str]
 """Namespace and name of the object that a controller looks at."""
@@ -114,6 +115,7 @@ class Applier:
         word = change.obj.get("kind", change.kind).lower()
         try:
             admitted = admit(self.store, "CREATE", change.kind, change.obj, None)
+            note_gates(change.kind, admitted, timestamp(self.now))
             made = self.store.create(change.kind, admitted)
         except StatusError as error:
             if error.code == HTTPStatus.CONFLICT and change.obj["metadata"].get("name"):

@@ -83,6 +83,7 @@ def plan_deployment(deployment: Object, sets: Sequence[Object], now: dt.datetime
         is_recreate = deployment["spec"]["strategy"]["type"] == "Recreate"
         changes += _recreate(rollout) if is_recreate else _roll(rollout)
         changes += _forget_old(rollout)
+        changes += _mark_revision(rollout)
     elif rollout.new is not None:
         changes += _scale(rollout, rollout.new, rollout.wanted)
     return Plan(changes, _progress_deadline(deployment, status, now))
@@ -220,6 +221,24 @@ def _create_set(rollout: _Rollout, size: int) -> Create:
 def _revision(replica_set: Object) -> int:
     text = str((replica_set["metadata"].get("annotations") or {}).get(REVISION, "0"))
     return int(text) if text.isdecimal() else 0
+
+
+def _mark_revision(rollout: _Rollout) -> list[Change]:
+    """Give the current ReplicaSet the highest number, and show it in the Deployment."""
+    if rollout.new is None:
+        return []
+    newest = max((_revision(s) for s in rollout.old), default=0) + 1
+    revision = str(max(newest, _revision(rollout.new)))
+
+    def change(obj: Object) -> None:
+        obj["metadata"].setdefault("annotations", {})[REVISION] = revision
+
+    places = ((SETS, rollout.new), ("deployments.apps", rollout.deployment))
+    return [
+        Update(kind, obj, change)
+        for kind, obj in places
+        if (obj["metadata"].get("annotations") or {}).get(REVISION) != revision
+    ]
 
 
 def _forget_old(rollout: _Rollout) -> list[Change]:

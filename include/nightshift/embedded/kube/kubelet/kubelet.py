@@ -106,13 +106,12 @@ class LocalKubelet:
     ) -> ExecProcess:
         """Start a command beside a running container.
 
-        :raises StatusError: 400 BadRequest if the container does not run.
+        :raises StatusError: 500 if the container does not run.
         """
         worker = self._workers.get(pod["metadata"]["uid"])
         runner = worker.runners.get(container) if worker else None
         if runner is None or runner.run is None or not runner.record.started:
-            text = f'container not found ("{container}"): it is not running'
-            raise StatusError(400, "BadRequest", text)
+            raise StatusError(500, "InternalError", f'container not found ("{container}")')
         return await start_beside(runner.run, command, stdin=stdin, tty=tty)
 
     async def _prepare(self) -> tuple[Services, PretendPods]:
