@@ -10,3 +10,4 @@ class StrategyName(StrEnum):
     RATIO_WALK = "ratio-walk"  # the same, ranked again after each pod
     SPREAD = "spread"  # the least used node each time
     NONE = "none"  # no preference: the scheduler decides alone
+    PACK = "pack"  # the whole batch at once, on as few idle nodes as can be
