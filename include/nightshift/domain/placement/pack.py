@@ -234,12 +234,16 @@ class _Placing:
 def _reason(packing: Packing, use: NodeUse) -> str:
     """Sum the plan up in one sentence."""
     idle = len(use.idle)
-    text = (
-        f"{len(packing.opened)} of {idle} idle nodes opened, "
-        f"{packing.used_busy} nodes in use filled up"
-    )
+    text = f"{len(packing.opened)} of {idle} idle nodes opened"
+    if packing.used_busy:
+        nodes = (
+            "1 node in use takes"
+            if packing.used_busy == 1
+            else f"{packing.used_busy} nodes in use take"
+        )
+        text += f", {nodes} pods"
     if packing.unplaced:
-        text += f", {packing.unplaced} pods wait for room"
+        text += f", {packing.unplaced} of the pods wait for room"
     elif packing.bound == len(packing.opened):
         text += ": no placement opens fewer"
     elif packing.bound is not None:

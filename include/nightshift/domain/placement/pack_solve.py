@@ -115,9 +115,9 @@ def _judge(problem: Problem, best: Filling, bound: int, by: str, cut_off: str) -
     """State a bound that also holds for placements on nodes with a PreferNoSchedule taint."""
     if problem.reluctant.any():
         bound, by = volume_bound(problem, problem.welcome | problem.reluctant), "volume"
-    if best.opened(problem.busy) > bound and not cut_off:
-        cut_off = "search"
-    return Solution(best, bound, by, cut_off)
+    if best.opened(problem.busy) <= bound:
+        return Solution(best, bound, by, "")
+    return Solution(best, bound, by, cut_off or "search")
 
 
 def _in_order(problem: Problem, order: Ints) -> Filling:
