@@ -45,8 +45,9 @@ def test_the_orders(order: WaveOrder, expected: str) -> None:
 
 
 def test_what_has_waited_for_a_night_goes_first_in_every_order() -> None:
-    old = {"waited_seconds": AGED_SECONDS}
-    batch = [pod("a", 100), pod("b", 10), pod("c", 5000, **old), pod("d", 1, **old)]
+    old = AGED_SECONDS
+    batch = [pod("a", 100), pod("b", 10)]
+    batch += [pod("c", 5000, waited_seconds=old), pod("d", 1, waited_seconds=old)]
     for order in WaveOrder:
         assert ordered(batch, order)[:2] == "cd"
 

@@ -66,12 +66,14 @@ def _collect(classes: Classes, relaxed: Relaxation, known: Sequence[Filling]) ->
     """Put together the patterns that mattered and those of fillings."""
     patterns, owner = [], []
     for k, rows in enumerate(classes.rows):
-        used = [filling.placed[rows] for filling in known]
-        both = np.unique(np.vstack([relaxed.patterns[k], *used]), axis=0)
-        both = both[both.any(axis=1)]
-        patterns.append(both)
-        owner.append(np.full(len(both), k, dtype=np.int64))
-    return _Columns(np.vstack(patterns), np.concatenate(owner))
+        used = {row.tobytes() for filling in known for row in filling.placed[rows]}
+        both = used | {row.tobytes() for row in relaxed.patterns[k]}
+        patterns += sorted(both)
+        owner += [k] * len(both)
+    shapes = relaxed.patterns[0].shape[1]
+    found = np.frombuffer(b"".join(patterns), dtype=np.int64).reshape(-1, shapes)
+    something = found.any(axis=1)
+    return _Columns(found[something], np.array(owner, dtype=np.int64)[something])
 
 
 def _solve(
