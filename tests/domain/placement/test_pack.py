@@ -111,6 +111,12 @@ def test_the_order_decides_who_waits(order: WaveOrder, waits: list[bool]) -> Non
     assert [shard.waits for shard in plan.shards] == waits
 
 
+def test_of_equal_pods_too_the_order_decides_who_waits() -> None:
+    batch = [replace(one, expected_seconds=float(i)) for i, one in enumerate(pods(3, 3, 8))]
+    plan = PackStrategy(order=WaveOrder.LONGEST).plan(nodes(2), batch)
+    assert [shard.waits for shard in plan.shards] == [True, False, False]
+
+
 def test_a_node_that_would_rather_not_is_used_only_when_nothing_else_has_room() -> None:
     cluster = [node("a", taints=(SHY,), busy=True), node("b")]
     assert set(on(PackStrategy().plan(cluster, pods(4, 1, 4)))) == {"b"}

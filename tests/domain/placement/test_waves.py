@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
-from nightshift.domain.ids import NodeName, ShardName
+from nightshift.domain.ids import NodeName, RepositoryName, ScannerName, ShardName
 from nightshift.domain.nodes import Node
 from nightshift.domain.placement.plans import ShardDemand
 from nightshift.domain.placement.waves import (
     AGED_SECONDS,
+    PastScan,
     WaveOrder,
     dominant_share,
     makespan_bound,
     order_batch,
+    predict_durations,
     predict_seconds,
     usable_capacity,
 )
@@ -59,6 +61,20 @@ def test_accounts_take_turns_by_their_dominant_share() -> None:
     assert ordered(batch) == "0a" + "b" + "1" + "cd2ef"
 
 
+def test_a_share_lasts_as_long_as_its_pods_do() -> None:
+    """One account's pods take twice as long, so the other starts two for each of them."""
+    batch = [pod(f"{i}", 120, account="long") for i in range(2)]
+    batch += [pod(name, account="short") for name in "abcd"]
+    assert ordered(batch) == "0ab1cd"
+
+
+def test_twice_the_weight_is_twice_the_share() -> None:
+    batch = [pod(f"{i}", account="light") for i in range(2)]
+    batch += [pod(name, account="x") for name in "abcd"]
+    order = order_batch(batch, ROOM, weights={"x": 2.0})
+    assert "".join(batch[i].shard for i in order) == "0ab1cd"
+
+
 def test_one_account_is_not_held_up_by_fairness() -> None:
     batch = [pod("a", account="x"), pod("b", account="x")]
     assert ordered(batch) == "ab"
@@ -81,6 +97,14 @@ def test_no_order_beats_the_busiest_resource_or_the_longest_pod() -> None:
 def test_durations_are_predicted_by_the_median_of_earlier_ones() -> None:
     assert predict_seconds([30, 500, 40], 60) == 40
     assert predict_seconds([], 60) == 60
+
+
+def test_each_scanner_on_each_repository_has_its_own_prediction() -> None:
+    a, b = RepositoryName("a"), RepositoryName("b")
+    ruff, semgrep = ScannerName("ruff"), ScannerName("semgrep")
+    history = [PastScan(a, ruff, s) for s in (1, 9, 2)] + [PastScan(a, semgrep, 60)]
+    predicted = predict_durations([*history, PastScan(b, ruff, 5)])
+    assert predicted == {(a, ruff): 2, (a, semgrep): 60, (b, ruff): 5}
 
 
 def test_capacity_is_what_is_free_on_nodes_that_take_pods() -> None:

@@ -1,9 +1,10 @@
 """In which order a batch goes when it does not fit at once, and how long it must take at least.
 
 The order within an account is ``fifo``, ``shortest`` or ``longest``, by the durations of earlier
-nights. Between accounts the next pod is always one of the account that has least, by its dominant
-share: the largest part that its pods take of any resource of the cluster (A. Ghodsi et al.,
-Dominant Resource Fairness, 2011). Whatever has waited long enough goes first, so nothing starves.
+nights. Between accounts the next pod is always one of the account that has had least for its weight,
+by its dominant share: the largest part of any resource of the cluster that its started pods take,
+times the seconds for which they take it (A. Ghodsi et al., Dominant Resource Fairness, 2011).
+Whatever has waited long enough goes first, so nothing starves.
 
 On the measured clusters ``longest`` shortened batches of eight times the room by a third, and
 ``shortest`` halved the mean wait; ``fifo`` surprises nobody and is the default.
@@ -12,10 +13,13 @@ On the measured clusters ``longest`` shortened batches of eight times the room b
 import heapq
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
+from nightshift.domain.ids import RepositoryName, ScannerName
 from nightshift.domain.nodes import Node
 from nightshift.domain.placement.plans import ShardDemand
 from nightshift.domain.resources import Resources
@@ -43,15 +47,36 @@ def predict_seconds(past: Sequence[float], fallback: float) -> float:
     return statistics.median(past) if past else fallback
 
 
+@dataclass(frozen=True, slots=True)
+class PastScan:
+    """How long one scan took."""
+
+    repository: RepositoryName
+    scanner: ScannerName
+    seconds: float
+
+
+def predict_durations(
+    history: Iterable[PastScan],
+) -> Mapping[tuple[RepositoryName, ScannerName], float]:
+    """Predict how long each scanner takes on each repository, as the median of earlier nights."""
+    past: dict[tuple[RepositoryName, ScannerName], list[float]] = {}
+    for scan in history:
+        past.setdefault((scan.repository, scan.scanner), []).append(scan.seconds)
+    return MappingProxyType({pair: predict_seconds(seconds, 0) for pair, seconds in past.items()})
+
+
 def order_batch(
     demands: Sequence[ShardDemand],
     capacity: Resources,
     order: WaveOrder = WaveOrder.FIFO,
     aged_seconds: float = AGED_SECONDS,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[int, ...]:
     """Order a batch: a permutation of the positions in ``demands``, first to start first.
 
     :param capacity: all that the cluster has, which shares are counted of.
+    :param weights: of accounts, above zero; twice the weight is twice the share. 1 by default.
     """
     shares = [dominant_share(demand.request, capacity) for demand in demands]
     queues: dict[str, list[tuple[_Key, int]]] = {}
@@ -60,17 +85,12 @@ def order_batch(
         queues.setdefault(demand.account, []).append((key, position))
     if len(queues) <= 1:
         return tuple(position for queue in queues.values() for _, position in sorted(queue))
-    return _take_turns(queues, demands, capacity)
+    return _take_turns(queues, demands, capacity, weights or {})
 
 
 def dominant_share(request: Resources, capacity: Resources) -> float:
     """Say which part of its scarcest resource a request takes; 0 if it takes nothing."""
-    parts = [
-        amount / capacity.get(name) if capacity.get(name) > 0 else math.inf
-        for name, amount in request.items()
-        if amount > 0
-    ]
-    return max(parts, default=0.0)
+    return _largest_part(dict(request.items()), capacity)
 
 
 def makespan_bound(demands: Iterable[ShardDemand], capacity: Resources) -> float:
@@ -82,14 +102,8 @@ def makespan_bound(demands: Iterable[ShardDemand], capacity: Resources) -> float
     work: dict[str, float] = {}
     for demand in demands:
         longest = max(longest, demand.expected_seconds)
-        for name, amount in demand.request.items():
-            work[name] = work.get(name, 0.0) + amount * demand.expected_seconds
-    parts = [
-        amount / capacity.get(name) if capacity.get(name) > 0 else math.inf
-        for name, amount in work.items()
-        if amount > 0
-    ]
-    return max([longest, *parts])
+        _add_work(work, demand, demand.expected_seconds)
+    return max(longest, _largest_part(work, capacity))
 
 
 def usable_capacity(nodes: Iterable[Node]) -> Resources:
@@ -118,18 +132,36 @@ def _key(
 
 
 def _take_turns(
-    queues: dict[str, list[tuple[_Key, int]]], demands: Sequence[ShardDemand], capacity: Resources
+    queues: dict[str, list[tuple[_Key, int]]],
+    demands: Sequence[ShardDemand],
+    capacity: Resources,
+    weights: Mapping[str, float],
 ) -> tuple[int, ...]:
-    """Give the next turn to the account with the least dominant share so far; ties by name."""
+    """Give the next turn to the account that has had least for its weight; ties by name."""
     waiting = {account: sorted(queue, reverse=True) for account, queue in queues.items()}
-    held = dict.fromkeys(waiting, Resources())
+    had: dict[str, dict[str, float]] = {account: {} for account in waiting}
     turns = [(0.0, account) for account in sorted(waiting)]
     ordered = []
     while turns:
         _, account = heapq.heappop(turns)
         _, position = waiting[account].pop()
         ordered.append(position)
-        held[account] += demands[position].request
+        _add_work(had[account], demands[position], demands[position].expected_seconds or 1.0)
         if waiting[account]:
-            heapq.heappush(turns, (dominant_share(held[account], capacity), account))
+            share = _largest_part(had[account], capacity) / weights.get(account, 1.0)
+            heapq.heappush(turns, (share, account))
     return tuple(ordered)
+
+
+def _add_work(work: dict[str, float], demand: ShardDemand, seconds: float) -> None:
+    for name, amount in demand.request.items():
+        work[name] = work.get(name, 0.0) + amount * seconds
+
+
+def _largest_part(work: Mapping[str, float], capacity: Resources) -> float:
+    parts = [
+        amount / capacity.get(name) if capacity.get(name) > 0 else math.inf
+        for name, amount in work.items()
+        if amount > 0
+    ]
+    return max(parts, default=0.0)
