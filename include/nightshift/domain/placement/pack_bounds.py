@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from nightshift.domain.placement.pack_classes import Classes, PatternTable
+from nightshift.domain.placement.pack_classes import Classes, Prices
 from nightshift.domain.placement.pack_shapes import Bools, Floats, Ints, Problem
 
 _MARGIN = 1e-6
@@ -54,15 +54,13 @@ class Relaxation:
     patterns: tuple[Ints, ...]
 
 
-def relax(
-    problem: Problem, classes: Classes, table: PatternTable, goal: int, climbs: int
-) -> Relaxation:
+def relax(problem: Problem, classes: Classes, prices: Prices, goal: int, climbs: int) -> Relaxation:
     """Bound the number of idle nodes from below, and collect the patterns that mattered.
 
     :param goal: idle nodes of the best filling known; a bound that reaches it ends the search.
     :param climbs: steps at most.
     """
-    climb = _Climb(problem, classes, table)
+    climb = _Climb(problem, classes, prices)
     converged = False
     while not converged and climb.rounds < climbs:
         ceiling = climb.step()
@@ -82,11 +80,11 @@ class _Climb:
     other classes share one variable, their worth in all.
     """
 
-    def __init__(self, problem: Problem, classes: Classes, table: PatternTable) -> None:
+    def __init__(self, problem: Problem, classes: Classes, prices: Prices) -> None:
         self._counts = problem.counts.astype(float)
         self._cost = (~classes.busy).astype(float)
         self._sizes = classes.sizes
-        self._table = table
+        self._prices = prices
         idle = np.flatnonzero(~classes.busy)
         by_size = idle[np.argsort(-self._sizes[idle], kind="stable")]
         self._apart = np.sort(by_size[:_APART])
@@ -128,7 +126,7 @@ class _Climb:
 
     def _query(self, worth: Floats) -> None:
         """Price every class at this worth: gives a bound, patterns, and cuts for the next look."""
-        patterns, values = self._table.best(worth)
+        patterns, values = self._prices.best(worth)
         for k, pattern in enumerate(patterns):
             self._seen[k].add(pattern.tobytes())
         most = float(values[self._apart].max(initial=0.0))

@@ -8,10 +8,14 @@ the best pattern of every class at once.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from nightshift.domain.placement.pack_shapes import Bools, Floats, Ints, Problem
+
+_WEIGHTS = np.array([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])
+"""Of CPU and memory, when patterns are guessed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +58,68 @@ def group_nodes(problem: Problem, doors: Bools) -> Classes:
     )
 
 
+class Prices(Protocol):
+    """Finds a pattern for every class that is worth most, or nearly so."""
+
+    is_exact: bool
+    """Whether no pattern is worth more than the one found, so that bounds may be made of it."""
+
+    def best(self, worth: Floats) -> tuple[Ints, Floats]:
+        """Give each class a pattern, given what a pod of each shape is worth.
+
+        :param worth: (T,) zero or more.
+        :returns: (K, T) patterns and (K,) what they are worth; never below 0, as nothing is one.
+        """
+        ...
+
+
+class GuessedPatterns:
+    """Good patterns where there are too many to list them: densest shape first, in several ways.
+
+    What a pod is worth is held against what it takes, with resources weighed in several ways; the
+    first shape of each order is also tried with a pod less and two, which leaves room for others.
+    """
+
+    is_exact = False
+
+    def __init__(self, problem: Problem, classes: Classes) -> None:
+        self._problem = problem
+        self._classes = classes
+        scale = np.maximum(classes.free.max(axis=0, initial=1), 1)
+        self._sizes = problem.demand / scale
+        self._most = np.where(classes.doors, problem.counts, 0)
+
+    def best(self, worth: Floats) -> tuple[Ints, Floats]:
+        """Give each class a good pattern; see Prices."""
+        found = np.zeros(self._classes.doors.shape, dtype=np.int64)
+        values = np.zeros(len(found))
+        for weights in _WEIGHTS:
+            taken = (self._sizes[:, :2] @ weights) + self._sizes[:, 2:].sum(axis=1) * 0.1
+            order = np.argsort(-worth / np.maximum(taken, 1e-12), kind="stable")
+            for fewer in range(3):
+                patterns = self._fill(order, fewer)
+                totals = patterns @ worth
+                better = totals > values + 1e-12
+                found[better], values[better] = patterns[better], totals[better]
+        return found, values
+
+    def _fill(self, order: Ints, fewer: int) -> Ints:
+        patterns = np.zeros_like(self._most)
+        left = self._classes.free.copy()
+        for place, shape in enumerate(order):
+            request = self._problem.demand[shape]
+            asked = request > 0
+            count = np.minimum((left[:, asked] // request[asked]).min(axis=1), self._most[:, shape])
+            count = np.maximum(count - (fewer if place == 0 else 0), 0)
+            patterns[:, shape] = count
+            left -= count[:, None] * request
+        return patterns
+
+
 class PatternTable:
     """The best pattern of every class, for any worth of pods."""
+
+    is_exact = True
 
     def __init__(self, beginnings: Ints, last: Ints, smallest: int) -> None:
         self._beginnings = beginnings
@@ -63,11 +127,7 @@ class PatternTable:
         self._smallest = smallest
 
     def best(self, worth: Floats) -> tuple[Ints, Floats]:
-        """Give each class the pattern that is worth most.
-
-        :param worth: (T,) of one pod of each shape.
-        :returns: (K, T) patterns and (K,) what they are worth; never below 0, as nothing is one.
-        """
+        """Give each class the pattern that is worth most; see Prices."""
         begun = self._beginnings @ worth
         totals = np.where(self._last >= 0, begun + worth[self._smallest] * self._last, -np.inf)
         picks = totals.argmax(axis=1)

@@ -14,6 +14,7 @@ class Effort:
     """How hard to look for a better filling, in steps and not in seconds: so a plan never varies.
 
     :param cells: classes of nodes times patterns; more are not listed (100 MB, 50 ms a look).
+    :param guessed_classes: of nodes, up to which patterns that are too many to list are guessed.
     :param climbs: steps up to the best bound.
     :param columns: of a linear program; larger ones are not solved.
     :param pricings: rounds of pricing patterns in.
@@ -23,6 +24,7 @@ class Effort:
     """
 
     cells: int = 6_000_000
+    guessed_classes: int = 1_000
     climbs: int = 120
     columns: int = 30_000
     pricings: int = 20

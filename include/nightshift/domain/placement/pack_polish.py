@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from nightshift.domain.placement.pack_bounds import Relaxation
-from nightshift.domain.placement.pack_classes import Classes, PatternTable
+from nightshift.domain.placement.pack_classes import Classes, Prices
 from nightshift.domain.placement.pack_exact import Effort, place_exactly
 from nightshift.domain.placement.pack_fill import Filling, best_of, fill_best
 from nightshift.domain.placement.pack_shapes import Bools, Floats, Ints, Problem
@@ -35,24 +35,24 @@ class _Columns:
 def polish(
     problem: Problem,
     classes: Classes,
-    table: PatternTable | None,
+    prices: Prices,
     relaxed: Relaxation,
     known: Sequence[Filling],
     effort: Effort,
 ) -> Filling:
     """Look for a filling that opens fewer idle nodes than any known one; give the best of all.
 
-    :param table: prices patterns in; None if there are too many, then known ones must do.
+    :param prices: finds patterns to price in.
     :param known: fillings, of which the best places every pod.
     """
     best = best_of(known, problem.busy)
     columns = _collect(classes, relaxed, known)
-    parts = _solve(problem, classes, table, columns, relaxed.bound, effort)
+    parts = _solve(problem, classes, prices, columns, relaxed.bound, effort)
     if parts is None:
         return best
     columns, amounts = parts
     placed = _put_whole(problem, classes, columns, np.floor(amounts + _WHOLE).astype(np.int64))
-    for attempt in range(effort.repairs + 1 if table is not None else 1):
+    for attempt in range(effort.repairs + 1 if prices.is_exact else 1):
         found = _finish(problem, placed, relaxed.bound, best, effort)
         if found.score(problem.busy) < best.score(problem.busy):
             best = found
@@ -79,7 +79,7 @@ def _collect(classes: Classes, relaxed: Relaxation, known: Sequence[Filling]) ->
 def _solve(
     problem: Problem,
     classes: Classes,
-    table: PatternTable | None,
+    prices: Prices,
     columns: _Columns,
     bound: int,
     effort: Effort,
@@ -93,9 +93,9 @@ def _solve(
         if answer is None:
             break
         amounts, value, worth, price = answer
-        if value <= bound + _WHOLE or table is None:
+        if value <= bound + _WHOLE:
             break
-        patterns, values = table.best(worth)
+        patterns, values = prices.best(worth)
         better = np.flatnonzero(values > (~classes.busy) + price + _WHOLE)
         if not len(better):
             break

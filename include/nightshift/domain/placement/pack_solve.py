@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nightshift.domain.placement.pack_bounds import Relaxation, relax, volume_bound
-from nightshift.domain.placement.pack_classes import PatternTable, group_nodes, list_patterns
+from nightshift.domain.placement.pack_classes import (
+    Classes,
+    GuessedPatterns,
+    PatternTable,
+    group_nodes,
+    list_patterns,
+)
 from nightshift.domain.placement.pack_exact import Effort
 from nightshift.domain.placement.pack_fill import (
     PORTFOLIO,
@@ -59,14 +65,31 @@ def solve(problem: Problem, order: Callable[[], Ints], effort: Effort) -> Soluti
         spread = fill_rest(problem, best, PORTFOLIO[0])
         waits = spread.unplaced > 0
         return Solution(_in_order(problem, order()) if waits else spread, None, "", "")
-    nothing = np.zeros((0, len(problem.counts)), dtype=np.int64)
-    found = Relaxation(volume, False, (nothing,) * len(classes.rows))
-    if table is not None and best.opened(problem.busy) > volume:
-        found = relax(problem, classes, table, best.opened(problem.busy), effort.climbs)
+    if best.opened(problem.busy) <= volume:
+        return _judge(problem, best, volume, "volume", "")
+    if table is None:
+        return _judge(
+            problem, _guess(problem, classes, known, volume, effort), volume, "volume", "size"
+        )
+    found = relax(problem, classes, table, best.opened(problem.busy), effort.climbs)
     if best.opened(problem.busy) > found.bound:
         best = polish(problem, classes, table, found, known, effort)
     by = "volume" if found.bound <= volume else "relaxation"
-    return _judge(problem, best, max(found.bound, volume), by, "size" if table is None else "")
+    return _judge(problem, best, max(found.bound, volume), by, "")
+
+
+def _guess(
+    problem: Problem, classes: Classes, known: Sequence[Filling], volume: int, effort: Effort
+) -> Filling:
+    """Polish with guessed patterns, as far as linear programs stay small; they prove nothing."""
+    prices = GuessedPatterns(problem, classes)
+    climbs = min(effort.climbs, effort.columns // (2 * len(classes.rows)))
+    nothing = np.zeros((0, len(problem.counts)), dtype=np.int64)
+    found = Relaxation(volume, False, (nothing,) * len(classes.rows))
+    if len(classes.rows) <= effort.guessed_classes:
+        goal = best_of(known, problem.busy).opened(problem.busy)
+        found = replace(relax(problem, classes, prices, goal, climbs), bound=volume)
+    return polish(problem, classes, prices, found, known, replace(effort, pricings=1))
 
 
 def _rules(problem: Problem, table: PatternTable | None) -> Sequence[Rule]:

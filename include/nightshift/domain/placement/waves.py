@@ -1,8 +1,8 @@
 """In which order a batch goes when it does not fit at once, and how long it must take at least.
 
 The order within an account is ``fifo``, ``shortest`` or ``longest``, by the durations of earlier
-nights. Between accounts the next pod is always one of the account that has had least for its weight,
-by its dominant share: the largest part of any resource of the cluster that its started pods take,
+nights. Between accounts the next pod is one of the account that has had least for its weight, by
+its dominant share: the largest part of any resource of the cluster that its started pods take,
 times the seconds for which they take it (A. Ghodsi et al., Dominant Resource Fairness, 2011).
 Whatever has waited long enough goes first, so nothing starves.
 
