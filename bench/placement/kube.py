@@ -79,7 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.nodes, range(1, options.seeds + 1), MIXES
         ):
             work = Workload(mix, nodes, seed)
-            records += run_work(cluster, work, list_arms(nodes, options.most_allocated))
+            wanted = [
+                arm
+                for arm in list_arms(nodes, options.most_allocated)
+                if not options.arms or arm.name in options.arms
+            ]
+            records += run_work(cluster, work, wanted)
             document = {"worst": worst(records), "runs": [one.to_json() for one in records]}
             (options.out / "placement-kube.json").write_text(json.dumps(document, indent=1))
     finally:
@@ -96,6 +101,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--nodes", type=int, nargs="+", default=[90, 500], help="clusters")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--arms", nargs="+", default=[], help="only these")
     parser.add_argument("--most-allocated", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--out", type=Path, default=Path(".nightshift-bench"), help="a folder")
     return parser
