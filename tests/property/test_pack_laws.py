@@ -13,6 +13,7 @@ from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node, has_room, why_not
 from nightshift.domain.placement.affinity import HOSTNAME_LABEL, check_affinity
 from nightshift.domain.placement.pack import PackStrategy
+from nightshift.domain.placement.pack_exact import Effort
 from nightshift.domain.placement.plans import Packing, PlacementPlan, ShardDemand
 from nightshift.domain.placement.replans import replan
 from nightshift.domain.placement.steering import Rights, SteeringChoice
@@ -25,6 +26,8 @@ from tests.property.strategies_placement import GIB, ZONE, demands, nodes
 
 ALL_RIGHTS = Rights((1, 36), patch_pod_status=True, patch_nodes=True)
 choices = st.sampled_from(list(SteeringChoice))
+efforts = st.sampled_from([Effort(), Effort(cells=0)])
+"""Patterns are listed, or guessed because they are too many."""
 
 
 @st.composite
@@ -76,11 +79,11 @@ def packing(plan: PlacementPlan) -> Packing:
     return plan.packing
 
 
-@given(clusters(), batches(), choices)
+@given(clusters(), batches(), choices, efforts)
 def test_every_pod_is_placed_once_where_it_may_go_and_no_node_is_overfull(
-    cluster: list[Node], batch: list[ShardDemand], choice: SteeringChoice
+    cluster: list[Node], batch: list[ShardDemand], choice: SteeringChoice, effort: Effort
 ) -> None:
-    plan = make_plan(cluster, batch, choice)
+    plan = make_plan(cluster, batch, choice, effort=effort)
     assert [s.shard for s in plan.shards] == [d.shard for d in batch]
     left = {node.name: node for node in cluster}
     for shard, demand in zip(plan.shards, batch, strict=True):
@@ -217,13 +220,15 @@ def fillings(rooms: list[Node], pods: list[Resources]) -> Iterator[None]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(small_shapes, rooms)
+@given(small_shapes, rooms, efforts)
 def test_on_tiny_clusters_the_plan_and_its_bound_stand_up_to_trying_everything(
-    shapes: list[tuple[int, int, int]], given_rooms: list[tuple[int, int, bool]]
+    shapes: list[tuple[int, int, int]],
+    given_rooms: list[tuple[int, int, bool]],
+    effort: Effort,
 ) -> None:
     cluster, batch = tiny(shapes, given_rooms)
     assume(len(batch) <= 9)
-    plan = make_plan(cluster, batch)
+    plan = make_plan(cluster, batch, effort=effort)
     best = fewest_opened(cluster, batch)
     made = packing(plan)
     if made.bound is None:

@@ -28,6 +28,7 @@ StrategyOption = Annotated[
 ]
 
 
+_SHOWN_NODES = 12
 _SHOWN_AFFINITIES = 3
 """Of a packed batch, where every node has its own; they differ in little."""
 
@@ -149,7 +150,9 @@ def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
 
 def _print_packing(shell: Shell, packing: Packing) -> None:
     """Say which idle nodes are opened, and how far that is from the best that can be."""
-    opened = ", ".join(packing.opened) or "none"
+    named = ", ".join(packing.opened[:_SHOWN_NODES]) or "none"
+    more = len(packing.opened) - _SHOWN_NODES
+    opened = f"{named} and {more} more" if more > 0 else named
     shell.print_text(f"idle nodes opened: {len(packing.opened)} ({opened})")
     if packing.gap is None:
         shell.print_text(f"pods that wait for room: {packing.unplaced}")
