@@ -15,9 +15,10 @@ export UV_SYSTEM_CERTS := true
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
 
-.PHONY: setup demo up down status test test-kube lint docs lock clean bench-night
+.PHONY: setup demo up down status test test-kube lint docs lock clean
+.PHONY: bench-night bench-placement bench-placement-kube
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
 UV := $(VENV)/bin/uv
@@ -70,6 +71,12 @@ lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 
 bench-night: setup ## 200 synthetic scans through the full Dag, against the ideal (N=200)
 	@$(BIN)/python -m bench.night --data $(DATA)-bench --scans $(or $(N),200)
+
+bench-placement: setup ## placement against rivals and bounds, simulated; FULL=1: all sizes, OPENB=folder
+	@$(BIN)/python -m bench.placement $(if $(FULL),--full) $(if $(OPENB),--openb $(OPENB))
+
+bench-placement-kube: setup ## the same on a real kube-scheduler with fake nodes (KUBECONFIG=..)
+	@$(BIN)/python -m bench.placement.kube --kubeconfig "$(or $(KUBECONFIG),give-KUBECONFIG)"
 
 docs: setup $(VENV)/.dev ## write the generated reference pages anew
 	@$(BIN)/python -m nightshift.cli.pages docs

@@ -14,7 +14,8 @@ from tests.cluster.kube_support import build_pod, running_server
 
 def test_the_table_has_ratio_ranking_reasons_and_affinity(quiet: Local, tmp_path: Path) -> None:
     quiet.cluster.create("/api/v1/namespaces/default/pods", build_pod("busy", "n2"))
-    result = call("rank", "-f", write_batch(tmp_path, job()), environ=quiet.environ)
+    batch = write_batch(tmp_path, job())
+    result = call("rank", "-f", batch, "--strategy", "ratio", environ=quiet.environ)
     assert result.code == 0
     assert result.err == ""
     lines = result.out.splitlines()
@@ -48,7 +49,7 @@ def test_programs_get_the_whole_plan(quiet: Local, tmp_path: Path, form: str, pa
     [
         pytest.param(["--strategy", "none"], "spread", "none", id="the option wins"),
         pytest.param([], "spread", "spread", id="else the setting"),
-        pytest.param([], "", "ratio", id="else the default"),
+        pytest.param([], "", "pack", id="else the default"),
     ],
 )
 def test_the_strategy_can_be_chosen(
@@ -62,7 +63,7 @@ def test_the_strategy_can_be_chosen(
 
 def test_equal_jobs_share_one_affinity_in_the_table(quiet: Local, tmp_path: Path) -> None:
     batch = write_batch(tmp_path, *[job(name=f"n{i}") for i in range(7)])
-    result = call("rank", "-f", batch, environ=quiet.environ)
+    result = call("rank", "-f", batch, "--strategy", "ratio", environ=quiet.environ)
     assert result.out.count("nodeAffinity") == 1
     assert "default/n4 and 2 more:" in result.out
 
@@ -71,9 +72,40 @@ def test_above_100_nodes_the_schedulers_sample_is_mentioned(tmp_path: Path) -> N
     nodes = tuple(NodeSpec(f"n{number:03d}", "4", "16Gi") for number in range(200))
     batch = write_batch(tmp_path, job())
     with running_server(tmp_path / "large", nodes) as server:
-        result = call("rank", "-f", batch, environ=environ_of(server))
+        result = call("rank", "-f", batch, "--strategy", "ratio", environ=environ_of(server))
+        packed = call("rank", "-f", batch, environ=environ_of(server))
+    assert "soft: 200 nodes: the scheduler scores 100 of them for a pod" in packed.out
+    assert "predicted hit rate 50%" in packed.out
     assert "the scheduler scores about 100 of 200 nodes for a pod" in result.out
     assert result.out.count("- weight: ") == 16
+
+
+def test_a_packed_batch_shows_what_is_opened_and_how_good_that_is(
+    quiet: Local, tmp_path: Path
+) -> None:
+    quiet.cluster.create("/api/v1/namespaces/default/pods", build_pod("busy", "n1"))
+    batch = write_batch(tmp_path, *[job(name=f"j{i}", memory="5Gi") for i in range(6)])
+    lines = call("rank", "-f", batch, environ=quiet.environ).out.splitlines()
+    assert lines[2].startswith("strategy pack: 1 of 1 idle nodes opened, 1 node in use takes pods:")
+    assert "no placement opens fewer; soft: 2 nodes" in lines[2]
+    assert lines[3] == "idle nodes opened: 1 (n2)"
+    assert lines[4].startswith(
+        "no placement opens fewer than 1 (bound: volume); gap 0.0%; found by "
+    )
+    reasons = {line.split()[1]: " ".join(line.split()[3:]) for line in lines[7:9]}
+    assert reasons["n1"].startswith("in use anyway, takes 3 pods; free: ")
+    assert reasons["n2"].startswith("opened for 3 pods; free: ")
+
+
+def test_of_many_packed_nodes_three_are_shown_in_the_table(tmp_path: Path) -> None:
+    nodes = tuple(NodeSpec(f"n{number}", "4", "16Gi") for number in range(6))
+    batch = write_batch(tmp_path, *[job(name=f"j{i}", memory="12Gi") for i in range(6)])
+    with running_server(tmp_path / "six", nodes) as server:
+        shown = call("rank", "-f", batch, environ=environ_of(server)).out
+        whole = call("rank", "-f", batch, "-o", "yaml", environ=environ_of(server)).out
+    assert shown.count("nodeAffinity") == 3
+    assert "and 3 more; --output yaml shows all" in shown
+    assert whole.count("nodeAffinity") == 6
 
 
 def test_a_batch_can_come_from_standard_input(quiet: Local) -> None:
@@ -148,7 +180,7 @@ def test_an_unknown_scanner_is_one_message_that_lists_those_that_there_are(
 def test_a_strategy_that_there_is_not_is_one_message(tmp_path: Path) -> None:
     environ = {"NIGHTSHIFT_STRATEGY": "magic"}
     said = one_message(call("rank", "-f", write_batch(tmp_path, job()), environ=environ))
-    assert "NIGHTSHIFT_STRATEGY: 'magic' is none of ratio" in said
+    assert "NIGHTSHIFT_STRATEGY: 'magic' is none of pack, ratio" in said
 
 
 def test_bad_settings_are_one_message(tmp_path: Path) -> None:

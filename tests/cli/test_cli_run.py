@@ -29,7 +29,7 @@ def run(local: Local, batch: str, *options: str, **more: Any) -> Any:
 def test_a_job_that_succeeds_is_shown_and_cleaned_up(local: Local, tmp_path: Path) -> None:
     result = run(local, write_batch(tmp_path, job()))
     assert result.out.splitlines() == [
-        "default/flask: succeeded on n2",
+        "default/flask: succeeded on n1",
         "  ruff: succeeded (ok)",
         "1 of 1 jobs succeeded",
     ]

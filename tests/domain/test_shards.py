@@ -98,6 +98,42 @@ def test_a_pod_asks_for_the_most_that_one_of_its_scans_needs() -> None:
     assert shard.request == Resources(900, 4096)
 
 
+GIB = 2**30
+
+
+def test_scans_of_unlike_needs_do_not_hold_each_others_room() -> None:
+    small = [scan(f"r{i}", 40, "ruff") for i in range(10)]
+    large = [scan(f"r{i}", 40, "semgrep", request=Resources(2000, 4 * GIB)) for i in range(10)]
+    shards = plan_scan_shards([*small, *large], LIMITS)
+    assert {shard.request.memory_bytes for shard in shards} == {1024, 4 * GIB}
+    assert all(len({name.rsplit("-", 1)[1] for name in shard.scans}) == 1 for shard in shards)
+
+
+def test_a_little_work_shares_a_pod_whatever_it_needs() -> None:
+    large = scan("b", 20, "semgrep", request=Resources(2000, 4 * GIB))
+    (shard,) = plan_scan_shards([scan("a", 20), large], LIMITS)
+    assert shard.request == Resources(2000, 4 * GIB)
+
+
+def test_scans_that_fit_a_node_each_never_make_a_shard_that_fits_none() -> None:
+    rooms = [Resources(32_000, 8 * GIB), Resources(2_000, 128 * GIB)]
+    scans = [
+        scan("cpu", 1, request=Resources(20_000, GIB)),
+        scan("memory", 1, request=Resources(1_000, 100 * GIB)),
+    ]
+    shards = plan_scan_shards(scans, LIMITS, rooms)
+    assert all(any(shard.request.fits_in(room) for room in rooms) for shard in shards)
+    assert len(shards) == 2
+    assert len(plan_scan_shards(scans, LIMITS)) == 1
+
+
+def test_when_shards_get_too_many_unlike_needs_share_after_all() -> None:
+    scans = [scan("a", 390), scan("b", 390, "semgrep", request=Resources(2000, 4 * GIB))]
+    few = dataclasses.replace(LIMITS, longest_seconds=800, max_shards=1)
+    (shard,) = plan_scan_shards(scans, few)
+    assert len(shard.scans) == 2
+
+
 def test_a_work_list_is_never_too_long() -> None:
     shards = plan_scan_shards([scan(f"r{n:03d}", 0.1) for n in range(35)], LIMITS)
     assert max(len(shard.scans) for shard in shards) <= 10

@@ -3,6 +3,7 @@ from collections import Counter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nightshift.domain.resources import Resources
 from nightshift.domain.shards import (
     ScanRequest,
     Shard,
@@ -10,6 +11,7 @@ from nightshift.domain.shards import (
     TooManyShards,
     plan_scan_shards,
 )
+from tests.property.strategies_placement import resources
 from tests.property.strategies_shards import scan_requests, shard_limits
 
 
@@ -89,3 +91,16 @@ def test_without_other_limits_no_shard_is_longer_than_target_and_one_repository(
     most = max(by_repository.values(), default=0)
     for shard in planned(requests, limits):
         assert shard.expected_seconds <= target + most + 1e-6
+
+
+@given(scan_requests(), shard_limits(), st.lists(resources, max_size=3))
+def test_a_shard_fits_a_room_if_each_of_its_scans_does(
+    requests: list[ScanRequest], limits: ShardLimits, rooms: list[Resources]
+) -> None:
+    rooms = [*rooms, Resources(2000, 5 * 10**9)]
+    fitting = [r for r in requests if any(r.request.fits_in(room) for room in rooms)]
+    try:
+        shards = plan_scan_shards(fitting, limits, rooms)
+    except TooManyShards:
+        return
+    assert all(any(shard.request.fits_in(room) for room in rooms) for shard in shards)

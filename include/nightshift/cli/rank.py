@@ -14,7 +14,7 @@ from nightshift.domain.batches import BatchFile, BatchJob
 from nightshift.domain.ids import ShardName
 from nightshift.domain.nodes import Node, describe_resources
 from nightshift.domain.placement.names import StrategyName
-from nightshift.domain.placement.plans import PlacementPlan, ShardDemand
+from nightshift.domain.placement.plans import Packing, PlacementPlan, ShardDemand
 from nightshift.domain.placement.scheduler_model import nodes_to_score
 from nightshift.domain.placement.strategies import strategy_by_name
 from nightshift.errors import ConfigError
@@ -23,9 +23,14 @@ from nightshift.settings import Settings
 StrategyOption = Annotated[
     StrategyName | None,
     typer.Option(
-        "--strategy", help="How nodes are ranked. Default: the setting NIGHTSHIFT_STRATEGY."
+        "--strategy", help="How pods are placed. Default: the setting NIGHTSHIFT_STRATEGY."
     ),
 ]
+
+
+_SHOWN_NODES = 12
+_SHOWN_AFFINITIES = 3
+"""Of a packed batch, where every node has its own; they differ in little."""
 
 
 class Format(StrEnum):
@@ -119,8 +124,10 @@ def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
     shell.print_text(f"{jobs} asking {describe_resources(plan.demand)} in all")
     shell.print_text(f"ratio {plan.to_json()['ratio']} ({plan.ratio.heaviness})")
     shell.print_text(f"strategy {plan.strategy}: {plan.reason}")
+    if plan.packing is not None:
+        _print_packing(shell, plan.packing)
     scored = nodes_to_score(len(plan.ranking))
-    if scored < len(plan.ranking):
+    if plan.packing is None and scored < len(plan.ranking):
         shell.print_text(
             f"the scheduler scores about {scored} of {len(plan.ranking)} nodes for a pod; where "
             "the preferred one is not among them, the preference has no effect"
@@ -131,9 +138,31 @@ def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
         for place, node in enumerate(plan.ranking, start=1)
     ]
     shell.print_table(("rank", "node", "candidate", "why"), rows)
-    for names, reason, affinity in _distinct_affinities(plan):
+    affinities = _distinct_affinities(plan)
+    shown = affinities if plan.packing is None else affinities[:_SHOWN_AFFINITIES]
+    for names, reason, affinity in shown:
         shell.print_text(f"\n# {names}: {reason}")
         shell.print_text(yaml.safe_dump({"affinity": affinity}, sort_keys=False).rstrip())
+    if len(shown) < len(affinities):
+        more = len(affinities) - len(shown)
+        shell.print_text(f"\nand {more} more; --output yaml shows all")
+
+
+def _print_packing(shell: Shell, packing: Packing) -> None:
+    """Say which idle nodes are opened, and how far that is from the best that can be."""
+    named = ", ".join(packing.opened[:_SHOWN_NODES]) or "none"
+    more = len(packing.opened) - _SHOWN_NODES
+    opened = f"{named} and {more} more" if more > 0 else named
+    shell.print_text(f"idle nodes opened: {len(packing.opened)} ({opened})")
+    if packing.gap is None:
+        shell.print_text(f"pods that wait for room: {packing.unplaced}")
+        return
+    shell.print_text(
+        f"no placement opens fewer than {packing.bound} (bound: {packing.bound_by}); "
+        f"gap {packing.gap:.1%}; found by {packing.method}"
+    )
+    if packing.cut_off:
+        shell.print_text(f"a better packing may exist: the search was cut off by {packing.cut_off}")
 
 
 def _distinct_affinities(plan: PlacementPlan) -> list[tuple[str, str, dict[str, Any]]]:

@@ -5,12 +5,13 @@ for hours is lost whole when its node dies, so it should not hold more. All scan
 one group stay together: its tree is then read from the volume once. Within a group the repositories
 go, longest first, to the shard with the least work so far (LPT: R. L. Graham, "Bounds on
 multiprocessing timing anomalies", 1969), which keeps the longest shard within 4/3 of the best.
+Scans of very unlike needs get shards of their own (see shard_classes).
 """
 
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightshift.domain.ids import (
     AccountName,
@@ -21,6 +22,7 @@ from nightshift.domain.ids import (
     parse_shard_name,
 )
 from nightshift.domain.resources import Resources
+from nightshift.domain.shard_classes import Work, needs_class, share_pods
 from nightshift.errors import PermanentError
 
 _STRETCH = 1.25
@@ -104,12 +106,16 @@ class Shard:
 
 
 def plan_scan_shards(
-    scans: Iterable[ScanRequest], limits: ShardLimits | None = None
+    scans: Iterable[ScanRequest],
+    limits: ShardLimits | None = None,
+    rooms: Sequence[Resources] = (),
 ) -> tuple[Shard, ...]:
     """Put every scan into exactly one shard, named ``s001`` on, in the order to be started.
 
     The plan depends on the set of scans only, not on their order.
 
+    :param rooms: what each node, or each kind of node, offers when empty: scans that each fit one
+        of them never make a shard that fits none. Empty if nothing is known.
     :raises TooManyShards: with what to change.
     :raises ValueError: if two scans have the same name, or a number is not sensible.
     """
@@ -117,7 +123,13 @@ def plan_scan_shards(
         _Task(s.account, s.group, s.repository, s.scan, s.request, _Cost.of(s), s.priority)
         for s in scans
     ]
-    return _plan("s", tasks, limits or ShardLimits())
+    apart = _set_apart(tasks, rooms)
+    try:
+        return _plan("s", apart, limits or ShardLimits())
+    except TooManyShards:
+        if rooms or len({task.class_ for task in apart}) < 2:
+            raise
+        return _plan("s", tasks, limits or ShardLimits())  # a night that is run beats a tidy one
 
 
 def plan_clone_shards(
@@ -159,6 +171,7 @@ class _Task:
     request: Resources
     cost: _Cost
     priority: int
+    class_: int = 0
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -168,7 +181,7 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What stays together: the tasks of one repository in one group."""
+    """What stays together: the tasks of one repository in one group and class."""
 
     tasks: tuple[_Task, ...]
     expected: float
@@ -193,6 +206,24 @@ class _Bin:
         return -max(t.priority for t in tasks), -expected, min(t.identity for t in tasks)
 
 
+def _set_apart(tasks: Sequence[_Task], rooms: Sequence[Resources]) -> list[_Task]:
+    """Give each task the number of those in its account and group that it may share pods with."""
+    works: dict[tuple[str, str], dict[tuple[object, ...], Work]] = {}
+    for task in sorted(tasks, key=lambda task: task.identity):
+        mine = works.setdefault((task.account, task.group), {})
+        key, work = needs_class(task.request, rooms), Work(task.request, task.cost.expected)
+        mine[key] = mine[key] + work if key in mine else work
+    numbers = {}
+    for group, mine in works.items():
+        classes = sorted(mine)
+        shared = share_pods([mine[one] for one in classes], rooms)
+        numbers[group] = dict(zip(classes, shared, strict=True))
+    return [
+        replace(task, class_=numbers[task.account, task.group][needs_class(task.request, rooms)])
+        for task in tasks
+    ]
+
+
 def _plan(letter: str, tasks: Sequence[_Task], limits: ShardLimits) -> tuple[Shard, ...]:
     if len({task.identity for task in tasks}) != len(tasks):
         raise ValueError("two of the requests are for the same scan or repository")
@@ -206,16 +237,17 @@ def _plan(letter: str, tasks: Sequence[_Task], limits: ShardLimits) -> tuple[Sha
 
 
 def _group(tasks: Sequence[_Task], max_scans: int) -> list[list[_Unit]]:
-    """Sort units into their account and group; a unit is cut only where it would fill a shard."""
-    together: dict[tuple[str, str, str], list[_Task]] = {}
+    """Sort units into account, group and class; a unit is cut only where it would fill a shard."""
+    together: dict[tuple[str, str, int, str], list[_Task]] = {}
     for task in tasks:
-        together.setdefault((task.account, task.group, task.repository), []).append(task)
-    groups: dict[tuple[str, str], list[_Unit]] = {}
-    for (account, group, _), members in sorted(together.items()):
+        key = task.account, task.group, task.class_, task.repository
+        together.setdefault(key, []).append(task)
+    groups: dict[tuple[str, str, int], list[_Unit]] = {}
+    for (account, group, class_, _), members in sorted(together.items()):
         for start in range(0, len(members), max_scans):
             part = tuple(members[start : start + max_scans])
             unit = _Unit(part, math.fsum(task.cost.expected for task in part))
-            groups.setdefault((account, group), []).append(unit)
+            groups.setdefault((account, group, class_), []).append(unit)
     return [sorted(units, key=lambda unit: unit.order) for units in groups.values()]
 
 

@@ -144,7 +144,7 @@ class Settings:
     )
     pool: str = _setting(TEXT, "scans", "The Airflow pool that bounds pods at work.")
     strategy: str = _setting(
-        DNS_NAME, "ratio", "How nodes are ranked: ratio, ratio-walk, spread or none."
+        DNS_NAME, "pack", "How pods are placed: pack, ratio, ratio-walk, spread or none."
     )
     max_shards: int = _setting(
         whole_number(1, 1000), "300", "Shards (mapped tasks) a run; Airflow itself ends at 1,024."

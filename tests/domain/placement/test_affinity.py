@@ -4,7 +4,11 @@ import pytest
 
 from nightshift.domain.ids import NodeName
 from nightshift.domain.placement.affinity import (
+    MAX_AFFINITY_BYTES,
+    PoolValue,
+    WeightedHosts,
     WeightedNode,
+    WeightedPool,
     build_affinity,
     check_affinity,
     weigh_nodes,
@@ -27,6 +31,17 @@ def term(*values: str, weight: Any = 1) -> dict[str, Any]:
     return {"weight": weight, "preference": {"matchFields": [field]}}
 
 
+def hosts(count: int, prefix: str = "h") -> dict[str, Any]:
+    names = [f"{prefix}{i}" for i in range(count)]
+    rule = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
+    return {"weight": 25, "preference": {"matchExpressions": [rule]}}
+
+
+def required(key: str, *values: str, twice: bool = False) -> dict[str, Any]:
+    one = {"matchExpressions": [{"key": key, "operator": "In", "values": list(values)}]}
+    return {"nodeAffinity": {HARD: {"nodeSelectorTerms": [one, one] if twice else [one]}}}
+
+
 @pytest.mark.parametrize(
     ("count", "weights"),
     [
@@ -47,6 +62,25 @@ def test_the_affinity_is_kubernetes_json() -> None:
     assert build_affinity(weigh_nodes(names(2))) == wrapped(
         term("n0", weight=100), term("n1", weight=15)
     )
+
+
+def test_tiers_and_the_pool_are_kubernetes_json() -> None:
+    tiers = (WeightedHosts(("h0", "h1"), 25), WeightedPool(PoolValue.RESERVE, 6))
+    built = build_affinity((WeightedNode(NodeName("n0"), 100),), tiers, (PoolValue.OPEN,))
+    pool = {"key": "nightshift/pool", "operator": "In", "values": ["reserve"]}
+    assert built["nodeAffinity"][SOFT] == [
+        term("n0", weight=100), hosts(2), {"weight": 6, "preference": {"matchExpressions": [pool]}},
+    ]  # fmt: skip
+    assert {"nodeAffinity": {HARD: built["nodeAffinity"][HARD]}} == required(
+        "nightshift/pool", "open"
+    )
+    check_affinity(required("nightshift/pool", "open", "reserve"))
+
+
+def test_64_hosts_with_the_longest_labels_are_small_enough() -> None:
+    names = tuple(f"{i:02d}".ljust(63, "x") for i in range(64))
+    built = build_affinity((WeightedNode(NodeName("n" * 253), 100),), (WeightedHosts(names, 25),))
+    assert len(str(built)) < MAX_AFFINITY_BYTES * 0.6
 
 
 def test_no_nodes_is_no_affinity() -> None:
@@ -76,6 +110,16 @@ def test_a_weight_that_kubernetes_refuses_is_never_written(weight: int) -> None:
         pytest.param(
             {**wrapped(term("a")), "podAffinity": {}}, "only nodeAffinity", id="pod affinity"
         ),
+        pytest.param(required("zone", "a"), "one of nightshift/pool", id="required label"),
+        pytest.param(required("nightshift/pool", "a", "b", twice=True), "one of", id="two terms"),
+        pytest.param(
+            {"nodeAffinity": {HARD: {"nodeSelectorTerms": [term("a")["preference"]]}}},
+            "one of nightshift/pool",
+            id="required name",
+        ),
+        pytest.param(wrapped(hosts(65)), "names 65 hosts", id="65 hosts"),
+        pytest.param(wrapped(hosts(40), hosts(1)), "a host is named twice", id="host in two tiers"),
+        pytest.param(wrapped(hosts(64, "x" * 200)), "allowed are 8192", id="too large for etcd"),
         pytest.param({"nodeAffinity": []}, "expected an object", id="a list"),
         pytest.param({"nodeAffinity": {}}, "not nothing", id="nothing inside"),
     ],

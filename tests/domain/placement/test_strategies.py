@@ -243,5 +243,5 @@ def test_cpu_without_memory_has_no_ratio_in_json() -> None:
 def test_every_name_has_a_strategy_and_another_is_refused_with_the_list() -> None:
     for name in StrategyName:
         assert plan(name, NODES, []).strategy == name
-    with pytest.raises(ValueError, match="'best'; there are ratio, ratio-walk, spread, none"):
+    with pytest.raises(ValueError, match="'best'; there are pack, ratio, ratio-walk, spread"):
         strategy_by_name("best")

@@ -6,6 +6,7 @@ pod does not tolerate come last: the taint costs 300 points, more than our prefe
 
 import bisect
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -30,7 +31,10 @@ RankKey = Callable[[Node], tuple[int, ...]]
 
 _SHARE_UNIT = 10**9
 
-_Shape = tuple[tuple[tuple[str, int], ...], tuple[Toleration, ...]]
+_Doors = tuple[tuple[Toleration, ...], tuple[tuple[str, str], ...]]
+"""What decides where a pod may go at all: its tolerations and its node selector."""
+_Shape = tuple[tuple[tuple[str, int], ...], _Doors]
+NOT_SELECTED = "node(s) didn't match Pod's node affinity/selector"
 
 
 def by_free(resource: str) -> RankKey:
@@ -57,7 +61,7 @@ class Board:
         self._key = key
         self._nodes = {node.name: node for node in nodes}
         self._order = sorted(self._entry(node) for node in nodes)
-        self._open: dict[tuple[Toleration, ...], tuple[frozenset[str], frozenset[str]]] = {}
+        self._open: dict[_Doors, tuple[frozenset[str], frozenset[str]]] = {}
         self._hopeless: set[_Shape] = set()
 
     def best(self, demand: ShardDemand, limit: int) -> list[Node]:
@@ -67,7 +71,7 @@ class Board:
             return []
         takers = (
             node
-            for names in self._open_nodes(demand.tolerations)
+            for names in self._open_nodes(demand)
             for node in self._in_order(names)
             if has_room(node, demand.request)
         )
@@ -90,21 +94,30 @@ class Board:
     def _in_order(self, names: frozenset[str]) -> Iterator[Node]:
         return (self._nodes[name] for _, name in self._order if name in names)
 
-    def _open_nodes(
-        self, tolerations: tuple[Toleration, ...]
-    ) -> tuple[frozenset[str], frozenset[str]]:
+    def _open_nodes(self, demand: ShardDemand) -> tuple[frozenset[str], frozenset[str]]:
         """Split the nodes that take such pods at all: without and with a PreferNoSchedule taint."""
-        if tolerations not in self._open:
-            takers = [n for n in self._nodes.values() if why_closed(n, tolerations) is None]
-            reluctant = frozenset(n.name for n in takers if is_reluctant(n, tolerations))
+        key = _doors(demand)
+        if key not in self._open:
+            covers = demand.tolerations
+            takers = [
+                node
+                for node in self._nodes.values()
+                if why_closed(node, covers) is None and is_selected(node, demand)
+            ]
+            reluctant = frozenset(n.name for n in takers if is_reluctant(n, covers))
             welcome = frozenset(n.name for n in takers) - reluctant
-            self._open[tolerations] = (welcome, reluctant)
-        return self._open[tolerations]
+            self._open[key] = (welcome, reluctant)
+        return self._open[key]
 
 
 def is_reluctant(node: Node, tolerations: Iterable[Toleration]) -> bool:
     """Tell whether an untolerated PreferNoSchedule taint is on the node."""
     return any(not is_repelling(taint) for taint in untolerated(node.taints, tolerations))
+
+
+def is_selected(node: Node, demand: ShardDemand) -> bool:
+    """Tell whether the node has the labels that the pod's node selector asks for."""
+    return demand.node_selector.items() <= node.labels.items()
 
 
 def rank_nodes(
@@ -124,6 +137,17 @@ def rank_nodes(
         entry = RankedNode(node.name, refusal is None, reason, node.free, node.free_slots)
         ranked.append(((refusal is not None, reluctant, key(node), node.name), entry))
     return tuple(entry for _, entry in sorted(ranked, key=lambda pair: pair[0]))
+
+
+def check_unique(what: str, names: Sequence[str]) -> None:
+    """Refuse names that are there twice.
+
+    :param what: what they are names of.
+    :raises ValueError: naming them.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise ValueError(f"{what} {', '.join(twice)} is there twice")
 
 
 def check_possible(nodes: Sequence[Node], demands: Sequence[ShardDemand]) -> None:
@@ -161,8 +185,9 @@ def _batch_refusal(node: Node, shapes: Sequence[ShardDemand]) -> str | None:
     first: str | None = None
     for shape in shapes:
         refusal = why_not(node, shape.request, shape.tolerations)
-        if refusal is None:
+        if refusal is None and is_selected(node, shape):
             return None
+        refusal = refusal or NOT_SELECTED
         first = first or refusal
     return first if shapes else why_not(node, Resources())
 
@@ -176,7 +201,11 @@ def _distinct_shapes(demands: Iterable[ShardDemand]) -> list[ShardDemand]:
 
 
 def _shape(demand: ShardDemand) -> _Shape:
-    return tuple(demand.request.items()), demand.tolerations
+    return tuple(demand.request.items()), _doors(demand)
+
+
+def _doors(demand: ShardDemand) -> _Doors:
+    return demand.tolerations, tuple(sorted(demand.node_selector.items()))
 
 
 def _common_tolerations(demands: Sequence[ShardDemand]) -> tuple[Toleration, ...]:

@@ -1,10 +1,9 @@
-"""The strategies: ``ratio`` in both of its readings, ``spread`` and ``none``.
+"""The strategies by name: ``ratio`` in both of its readings, ``spread``, ``none`` and ``pack``.
 
 All take the same snapshot and give the same kind of plan, so that they can be compared. Preferences
 steer, they do not reserve: nothing is wrong when the scheduler decides otherwise.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +22,12 @@ from nightshift.domain.placement.ranking import (
     by_free,
     by_use,
     check_possible,
+    check_unique,
     rank_nodes,
 )
 from nightshift.domain.placement.ratio import Ratio, compute_ratio
+from nightshift.domain.placement.steering import Rights, SteeringChoice
+from nightshift.domain.placement.waves import WaveOrder
 from nightshift.domain.resources import sum_resources
 
 
@@ -48,8 +50,8 @@ class RankingStrategy:
 
     def plan(self, snapshot: Sequence[Node], demands: Sequence[ShardDemand]) -> PlacementPlan:
         """Plan a batch; see Strategy."""
-        _check_unique("node", [node.name for node in snapshot])
-        _check_unique("shard", [demand.shard for demand in demands])
+        check_unique("node", [node.name for node in snapshot])
+        check_unique("shard", [demand.shard for demand in demands])
         check_possible(snapshot, demands)
         total = sum_resources(demand.request for demand in demands)
         ratio = compute_ratio(total)
@@ -107,16 +109,27 @@ _STRATEGIES: dict[StrategyName, RankingStrategy] = {
 }
 
 
-def strategy_by_name(name: str) -> Strategy:
-    """Give the strategy called ``name``.
+def strategy_by_name(
+    name: str,
+    steering: SteeringChoice = SteeringChoice.AUTO,
+    rights: Rights | None = None,
+    order: WaveOrder = WaveOrder.FIFO,
+) -> Strategy:
+    """Give the strategy called ``name``; the other arguments count for ``pack`` only.
 
+    :param rights: what the cluster lets us do, if somebody has asked it.
     :raises ValueError: listing the names, if there is none.
     """
     try:
-        return _STRATEGIES[StrategyName(name)]
+        known = StrategyName(name)
     except ValueError as error:
-        known = ", ".join(StrategyName)
-        raise ValueError(f"there is no placement strategy {name!r}; there are {known}") from error
+        names = ", ".join(StrategyName)
+        raise ValueError(f"there is no placement strategy {name!r}; there are {names}") from error
+    if known is StrategyName.PACK:
+        from nightshift.domain.placement.pack import PackStrategy  # late: SciPy takes half a second
+
+        return PackStrategy(steering, rights or Rights(), order)
+    return _STRATEGIES[known]
 
 
 def _prefer(demand: ShardDemand, nodes: Sequence[Node]) -> ShardPlacement:
@@ -126,9 +139,3 @@ def _prefer(demand: ShardDemand, nodes: Sequence[Node]) -> ShardPlacement:
     primary = nodes[0]
     reason = f"{primary.name} ranks first where it fits: {describe_resources(primary.free)} free"
     return ShardPlacement(demand.shard, reason, weigh_nodes([node.name for node in nodes]))
-
-
-def _check_unique(what: str, names: Sequence[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise ValueError(f"{what} {', '.join(twice)} is there twice")
