@@ -38,13 +38,10 @@ class Keepers:
         for pod in sorted(waiting, key=lambda one: (-one.request.priority, one.key)):
             self._place(_free_to_move(pod))
 
-    def try_without(
-        self, name: str, moving: Sequence[PodFacts], ending: Iterable[str]
-    ) -> str | None:
+    def try_without(self, name: str, moving: Sequence[PodFacts]) -> str | None:
         """Take a node out for good if its pods fit elsewhere; otherwise change nothing and say why.
 
-        :param moving: its pods that need another place.
-        :param ending: keys of its pods that end, or that every node has one of.
+        :param moving: its pods that need another place; the others end, or every node has one.
         """
         node, held = self._nodes.pop(name), self._on.pop(name)
         self._model.remove_node(name)
@@ -95,7 +92,7 @@ class Keepers:
             held.pop(key, None)
 
     def _why_no_headroom(self) -> str | None:
-        workers = [one for one in self._nodes.values() if _takes_pods(one)]
+        workers = [one for one in self._nodes.values() if takes_pods(one)]
         total = sum_resources(one.node.allocatable for one in workers)
         asked = sum_resources(pod.need for one in workers for pod in self._on[one.name].values())
         for name, share in (
@@ -116,7 +113,8 @@ def _share(asked: Resources, total: Resources, name: str) -> float:
     return 100 * asked.get(name) / total.get(name)
 
 
-def _takes_pods(node: NodeFacts) -> bool:
+def takes_pods(node: NodeFacts) -> bool:
+    """Tell whether pods can go to a node: ready, open, and no part of the control plane."""
     return not node.control_plane and why_closed(node.node) is None
 
 
