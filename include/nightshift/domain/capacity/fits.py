@@ -29,6 +29,7 @@ class Keepers:
         self._nodes = {one.name: _emptied(one) for one in nodes}
         self._model = SchedulerModel(one.node for one in self._nodes.values())
         self._on: dict[str, dict[str, PodRequest]] = {one.name: {} for one in nodes}
+        self._moved: set[str] = set()  # pods that are no more where the snapshot has them
         waiting = []
         for pod in pods:
             if pod.node in self._on:
@@ -36,7 +37,8 @@ class Keepers:
             elif not pod.node:
                 waiting.append(pod)
         for pod in sorted(waiting, key=lambda one: (-one.request.priority, one.key)):
-            self._place(_free_to_move(pod))
+            if self._place(_free_to_move(pod)) is None:
+                self._moved.add(pod.key)
 
     def try_without(self, name: str, moving: Sequence[PodFacts]) -> str | None:
         """Take a node out for good if its pods fit elsewhere; otherwise change nothing and say why.
@@ -47,9 +49,12 @@ class Keepers:
         self._model.remove_node(name)
         for key in held:
             self._model.remove_pod(key)
+        again = [request for key, request in held.items() if key in self._moved]
         placed: list[str] = []
-        why = self._place_all(moving, placed) or self._why_no_headroom()
+        asked = [*again, *(_free_to_move(pod) for pod in moving)]
+        why = self._place_all(asked, placed) or self._why_no_headroom()
         if why is None:
+            self._moved.update(placed)
             return None
         for key in placed:
             self._take(key)
@@ -67,12 +72,12 @@ class Keepers:
             if name != without and not one.control_plane
         )
 
-    def _place_all(self, moving: Sequence[PodFacts], placed: list[str]) -> str | None:
-        for pod in sorted(moving, key=lambda one: (-one.request.priority, one.key)):
-            why = self._place(_free_to_move(pod))
+    def _place_all(self, requests: Sequence[PodRequest], placed: list[str]) -> str | None:
+        for request in sorted(requests, key=lambda one: (-one.priority, one.key)):
+            why = self._place(dataclasses.replace(request, node=""))
             if why is not None:
-                return f"{pod.key} would find no place: {why}"
-            placed.append(pod.key)
+                return f"{request.key} would find no place: {why}"
+            placed.append(request.key)
         return None
 
     def _place(self, request: PodRequest) -> str | None:

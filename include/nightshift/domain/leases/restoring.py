@@ -1,8 +1,8 @@
 """One round of a restore: what to write now, what to wait for, and what is left to people.
 
-The caller reads, asks for a round, writes it, and asks again until nothing is left. Tiers come up in
-the reverse of the order in which they went down; a tier waits for those before it, but never
-for long: on a Monday an unknown ends in more capacity.
+The caller reads, asks for a round, writes it, and asks again until nothing is left. Tiers come up
+in the reverse of the order in which they went down; a tier waits for those before it, but never for
+long: on a Monday an unknown ends in more capacity.
 """
 
 import datetime as dt
