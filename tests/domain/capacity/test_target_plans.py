@@ -87,7 +87,13 @@ def test_every_kind_is_lowered_in_the_policys_order() -> None:
     }
     assert found.skips == ()
     assert found.why_not_apply() == ()
-    assert all("in the window, by the tier" in action.reason for action in found.actions)
+    assert [action.reason for action in found.actions] == [
+        "0 of its slots are in use",
+        "no run starts meanwhile; it has never run",
+        "3 run now, 3 of them ready",
+        "4 run now, 4 of them ready",
+        "5 run now, 5 of them ready",
+    ]
 
 
 def test_what_is_low_already_stays_and_nothing_is_raised() -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from nightshift.domain.capacity.plans import Action, ActionKind, CapacityPlan, Skip
+from nightshift.domain.capacity.plans import NODES_TIER, Action, ActionKind, CapacityPlan, Skip
 from nightshift.domain.capacity.targets import describe_value
 from nightshift.domain.printable import printable_line
 from nightshift.domain.windows.due import format_duration
 
 _LONGEST = 300
+_AT_THE_END = 10**9
 
 
 class Sign(StrEnum):
@@ -80,11 +81,11 @@ def diff_lines(diff: PlanDiff) -> list[str]:
     """Write a diff as plain lines with aligned columns."""
     ref_width = max((len(row.ref) for row in diff.rows), default=0)
     change_width = max((len(row.change) for row in diff.rows), default=0)
-    lines, tier = [diff.title], None
+    lines, tier = [diff.title], ""
     for row in diff.rows:
         if row.tier != tier:
             tier = row.tier
-            lines.append(f"{tier}:" if tier else "")
+            lines.append(f"{tier}:")
         if row.ref:
             cells = f"{row.ref:<{ref_width}}  {row.change:<{change_width}}"
             lines.append(f"  {row.sign} {cells}  {row.reason}".rstrip())
@@ -118,9 +119,11 @@ def _rows(plan: CapacityPlan) -> Iterator[DiffRow]:
 
 
 def _first_order(plan: CapacityPlan, tier: str) -> int:
-    """Sort tiers by their first action; those without any come last."""
+    """Sort tiers by their first action; those without any come last, but before the nodes."""
     actions = plan.of_tier(tier)
-    return actions[0].order if actions else 10**9
+    if tier == NODES_TIER:
+        return _AT_THE_END + 1
+    return actions[0].order if actions else _AT_THE_END
 
 
 def _action_row(action: Action) -> DiffRow:

@@ -235,7 +235,7 @@ def _lowering(
     rules = ReturnRules(policy.restore.rule_for(ref))
     if isinstance(asked.target, CronJobTarget):
         rules = ReturnRules(rules.on_conflict, asked.target.skip_missed, asked.target.stagger)
-    reason = f"{_compare(live, applied)} in the window, by the tier {asked.tier}"
+    reason = _describe_now(live)
     warnings = tuple(_warnings(asked, applied, snapshot))
     return Lowering(asked.tier, live, before, applied, reason, rules, warnings)
 
@@ -245,6 +245,19 @@ def _own_deadline(live: LiveTarget) -> int | bool | None:
         return own_deadline(live)
     except ValueError:  # then what it has now is all that is known
         return live.fields.get(FieldName.STARTING_DEADLINE)
+
+
+def _describe_now(live: LiveTarget) -> str:
+    status = live.status
+    match live.id.kind:
+        case ObjectKind.AIRFLOW_POOL:
+            return f"{status.replicas} of its slots are in use"
+        case ObjectKind.CRON_JOB:
+            last = status.last_schedule_at
+            when = f"the last did {last:%a %Y-%m-%d %H:%MZ}" if last else "it has never run"
+            return f"no run starts meanwhile; {when}"
+        case _:
+            return f"{status.replicas} run now, {status.ready} of them ready"
 
 
 def _compare(live: LiveTarget, wanted: Fields) -> str:
