@@ -106,7 +106,10 @@ def read_lease(live: LiveTarget) -> Lease | None:
     if LEASE not in live.annotations:
         return None
     where = live.id.ref
-    name = parse_lease_id(_text(live, LEASE))
+    try:
+        name = parse_lease_id(_text(live, LEASE))
+    except ValueError as error:
+        raise ValueError(f"{where}: {LEASE}: {error}") from error
     if name.digest != target_digest(live.id):
         raise ValueError(f"{where}: {LEASE} was copied from another object; remove {LEASE}")
     return Lease(
