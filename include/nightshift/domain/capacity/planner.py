@@ -55,7 +55,7 @@ def plan_scale_down(
     """
     name = window_id(policy.name, window)
     targets = plan_targets(policy, snapshot, ledger, name)
-    nodes = plan_nodes(policy, snapshot, ledger, name, _staying(policy, snapshot, targets))
+    nodes = plan_nodes(policy, snapshot, ledger, name, staying_in(policy, snapshot, targets))
     bounds, bound_skips = _plan_bounds(policy, snapshot, ledger, name, nodes)
     actions = tuple(_number([*targets.lowerings, *bounds], nodes, snapshot, name, ledger))
     problems = (*_problems(snapshot, window), *targets.problems)
@@ -91,7 +91,7 @@ def _problems(snapshot: ClusterSnapshot, window: Window) -> Iterator[Problem]:
         )
 
 
-def _staying(policy: CapacityPolicy, snapshot: ClusterSnapshot, targets: TargetPlans) -> Staying:
+def staying_in(policy: CapacityPolicy, snapshot: ClusterSnapshot, targets: TargetPlans) -> Staying:
     """Count what stays; quorums hold for every set that the policy names, lowered or not."""
     rows = [Lowered(one.live, {**one.before, **one.applied}) for one in targets.lowerings]
     quorums = {
