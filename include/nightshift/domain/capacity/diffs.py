@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from nightshift.domain.capacity.plans import NODES_TIER, Action, ActionKind, CapacityPlan, Skip
-from nightshift.domain.capacity.targets import describe_value
+from nightshift.domain.capacity.targets import FieldName, describe_value
 from nightshift.domain.printable import printable_line
 from nightshift.domain.windows.due import format_duration
 
@@ -128,8 +128,9 @@ def _first_order(plan: CapacityPlan, tier: str) -> int:
 
 def _action_row(action: Action) -> DiffRow:
     change = ", ".join(
-        f"{name} {describe_value(action.before[name])} -> {describe_value(value)}"
-        for name, value in action.applied.items()
+        f"{name} {describe_value(action.before[name])} -> {describe_value(action.applied[name])}"
+        for name in FieldName  # in one order, whatever the plan has come through
+        if name in action.applied
     )
     if action.kind is ActionKind.REST_NODE:
         change = "cordon, drain, remove" if action.remove else "cordon, drain"

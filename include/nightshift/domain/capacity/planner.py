@@ -53,7 +53,7 @@ def plan_scale_down(
 
     :param snapshot: the plan is for the instant at which it was read.
     """
-    name = window_id(policy.name, window)
+    name, snapshot = window_id(policy.name, window), snapshot.in_order()
     targets = plan_targets(policy, snapshot, ledger, name)
     nodes = plan_nodes(policy, snapshot, ledger, name, staying_in(policy, snapshot, targets))
     bounds, bound_skips = _plan_bounds(policy, snapshot, ledger, name, nodes)

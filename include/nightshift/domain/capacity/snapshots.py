@@ -6,7 +6,7 @@ The adapters build it; nothing here asks anybody. What could not be read is miss
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -211,6 +211,16 @@ class ClusterSnapshot:
     health: HealthFacts = field(default_factory=HealthFacts)
     own_airflow_pool: str = ""
     unread: tuple[str, ...] = ()
+
+    def in_order(self) -> "ClusterSnapshot":
+        """Give it with every list by name, so that a plan does not depend on how it was read."""
+        return replace(
+            self,
+            targets=sorted(self.targets, key=lambda one: one.id),
+            nodes=sorted(self.nodes, key=lambda one: one.name),
+            pods=sorted(self.pods, key=lambda one: (one.key, one.drain.uid)),
+            budgets=sorted(self.budgets, key=lambda one: one.key),
+        )
 
     def of_kind(self, kind: ObjectKind) -> list[LiveTarget]:
         """List the targets of a kind by namespace and name, so that plans have one order."""
