@@ -1,8 +1,11 @@
 """The policy file: what is read, and every fault with its path."""
 
 import datetime as dt
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,11 @@ from nightshift.config.capacity_policies import (
     parse_capacity_policy,
     read_capacity_policy,
 )
+from nightshift.config.capacity_pools import read_budgets, read_pools
+from nightshift.config.capacity_targets import read_target
+from nightshift.config.documents import parse_plain_yaml
+from nightshift.config.faults import Faults
+from nightshift.config.schemas import load_validator
 from nightshift.domain.capacity.budgets import max_replicas
 from nightshift.domain.capacity.policies import CapacityPolicy, Mode
 from nightshift.domain.capacity.policies_pools import PoolDriver
@@ -236,3 +244,92 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (folder / "freeze.yaml").unlink()
     (folder / "freeze.yaml").symlink_to(outside)
     assert "leads out of the policy's folder" in faults(TEXT, folder)[0]
+
+
+MINIMAL = """
+apiVersion: nightshift/v1
+kind: CapacityPolicy
+metadata: {name: weekend, owner: me, cluster: mine}
+spec:
+  mode: "off"
+  schedule:
+    timezone: UTC
+    windows: [{name: weekend, down: "FRI 20:00", up: "MON 05:30"}]
+"""
+FULL = """
+apiVersion: nightshift/v1
+kind: CapacityPolicy
+metadata: {name: weekend, owner: me, cluster: mine}
+spec:
+  mode: off
+  schedule:
+    timezone: UTC
+    windows: [{name: weekend, down: "FRI 20:00", up: "MON 05:30"}]
+    dst: {}
+    late: {down: {}, up: {}}
+  approval: {down: {requiredIf: {}}, up: {}}
+  limits: {}
+  restore: {waves: {}}
+  guard: {freeze: {}}
+"""
+
+
+def filled(schema: Any, root: Any, value: Any) -> Any:
+    """Write every default of a schema out."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]] | schema
+    if "then" in schema and isinstance(value, dict):
+        schema = schema["then"]
+    if not isinstance(value, dict):
+        return value
+    found = dict(value)
+    for key, below in schema.get("properties", {}).items():
+        if key in found:
+            found[key] = filled(below, root, found[key])
+        elif "default" in below:
+            found[key] = below["default"]
+    return found
+
+
+def test_the_defaults_of_the_schema_are_those_of_the_code() -> None:
+    schema: Any = load_validator("capacity").schema
+    explicit = filled(schema, schema, parse_plain_yaml(FULL, "x"))
+    assert explicit["spec"]["limits"]["headroomPct"] == 20
+    assert explicit["spec"]["guard"]["freeze"]["ttl"] == "30m"
+    written = parse(json.dumps(explicit))
+    assert replace(written, digest="") == replace(parse(MINIMAL), digest="")
+
+
+def test_the_defaults_of_pools_targets_and_budgets_are_those_of_the_code() -> None:
+    schema: Any = load_validator("capacity").schema
+    for name, entry, read in (
+        ("nodePool", POOL, lambda one: read_pools([one], Faults("x"))),
+        ("nodePool", POOL | {"drain": {}}, lambda one: read_pools([one], Faults("x"))),
+        ("target-CronJob", JOB, lambda one: read_target(one, (), Faults("x"))),
+        ("target-CronJob", JOB | {"resume": {}}, lambda one: read_target(one, (), Faults("x"))),
+        ("target-Deployment", API, lambda one: read_target(one, (), Faults("x"))),
+        (
+            "consumer",
+            CONSUMER,
+            lambda one: read_budgets({"pg": {"conn_id": "c", "consumers": [one]}}),
+        ),
+        (
+            "connectionBudget",
+            {"conn_id": "c", "consumers": [CONSUMER], "reserve": {}},
+            lambda one: read_budgets({"pg": one}),
+        ),
+    ):
+        explicit = filled(schema["$defs"][name], schema, entry)
+        assert read(explicit) == read(entry), name
+        assert read(entry)
+
+
+POOL = {
+    "name": "p",
+    "driver": "drain_only",
+    "nodes": "pool=p",
+    "weekend": {"min": 0, "max": 1, "target": 1},
+}
+JOB = {"kind": "CronJob", "selector": "a=b", "suspend": True}
+API = {"kind": "Deployment", "ns": "app", "name": "api", "replicas": 1}
+CONSUMER = {"target": "app/api", "processes": 1, "pool": 1}

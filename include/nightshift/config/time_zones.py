@@ -1,5 +1,6 @@
 """Time zones of the pinned ``tzdata`` wheel, so that every machine knows the same clocks."""
 
+import functools
 import re
 import zoneinfo
 from importlib import resources
@@ -7,8 +8,9 @@ from importlib import resources
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*){0,2}")
 
 
+@functools.cache
 def read_zone(name: str) -> zoneinfo.ZoneInfo:
-    """Read a time zone.
+    """Read a time zone; the same name gives the same object, as zones compare by identity.
 
     :raises ValueError: if there is none of that name.
     """
