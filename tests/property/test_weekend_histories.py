@@ -175,6 +175,15 @@ class WeekendHistory(RuleBasedStateMachine):
         later = self.weekend.now + dt.timedelta(minutes=minutes)
         self.weekend.now = min(later, MONDAY - dt.timedelta(minutes=1))
 
+    @rule(kill_after=st.none() | st.integers(0, 5))
+    def a_friday_is_undone(self, kill_after: int | None) -> None:
+        self.left = []
+        with suppress(Killed):
+            self.weekend.restore(kill_after, everything=True)
+        self.weekend.restore(everything=True)
+        self.weekend.check_restored(self.exempt)
+        self.weekend.forget_restored()
+
     # -- people
 
     @rule(ref=st.sampled_from(REFS), value=COUNTS, other=COUNTS)

@@ -204,9 +204,10 @@ class Weekend:
         live = self.targets[ref]
         return ref in self.raised_by_people and lease_on(live) == lease.id
 
-    def recover(self) -> None:
+    def recover(self, *, undo: bool = False) -> None:
         """Do what the reconciler does with what dead runs left."""
-        left = self.window.up - self.now if self.window.contains(self.now) else None
+        is_open = self.window.contains(self.now) and not undo
+        left = self.window.up - self.now if is_open else None
         for lease in [*self.rows.values()]:
             if lease.state is not LeaseState.INTENT:
                 continue
@@ -230,7 +231,7 @@ class Weekend:
         began, writes = self.now, 0
         closed: list[Lease] = []
         for _ in range(2_000):
-            self.recover()
+            self.recover(undo=everything)
             found = collect_leases(
                 self.rows.values(),
                 [*self.targets.values()],
@@ -297,7 +298,13 @@ class Weekend:
     # -- what must hold
 
     def check_restored(self, exempt: set[str]) -> None:
-        """Every target that we lowered and nobody holds has at least what it had."""
+        """Every target that we lowered and nobody holds has at least what it had.
+
+        And nothing carries our lease any more, so no node keeps our cordon.
+        """
+        for live in self.targets.values():
+            if not is_held(live.annotations, self.now, if_unclear=False):
+                assert LEASE not in live.annotations, f"{live.id.ref} keeps a lease"
         for ref, before in self.truth.items():
             live = self.targets.get(ref)
             if live is None or ref in exempt:
@@ -308,4 +315,11 @@ class Weekend:
                 if is_ordered(name):
                     was = capacity_of(live.id.kind, name, value)
                     assert live.capacity(name) >= was, f"{ref}: {name} is below {value}"
-            assert LEASE not in live.annotations
+
+    def forget_restored(self) -> None:
+        """Begin anew with what is back: what people do to it now is their own business."""
+        for ref in [*self.truth]:
+            live = self.targets.get(ref)
+            if live is None or LEASE not in live.annotations:
+                del self.truth[ref]
+                self.raised_by_people.discard(ref)

@@ -168,8 +168,10 @@ def test_the_same_plan_holds_whole() -> None:
         (lambda plan: replace(plan, policy_digest="d2"), "the policy has changed"),
         (lambda plan: replace(plan, window="rest/20270521T180000Z"), "is over"),
         (lambda plan: plan_scale_down(POLICY, replace(FACTS, unread=("x",)), WINDOW), "x"),
+        (lambda plan: replace(plan, postpone=("alerts fire: a",)), "alerts fire: a"),
+        (lambda plan: replace(plan, mode=Mode.OBSERVE), "mode is observe"),
     ],
-    ids=["policy", "window", "problem"],
+    ids=["policy", "window", "problem", "alert", "mode"],
 )
 def test_a_plan_of_another_moment_is_refused(
     spoil: Callable[[CapacityPlan], CapacityPlan], said: str

@@ -268,10 +268,13 @@ class Revalidated:
 def revalidate(approved: CapacityPlan, approved_hash: str, fresh: CapacityPlan) -> Revalidated:
     """Narrow an approved plan to what still holds; it never gains anything by waiting.
 
+    What would keep a fresh plan from being applied keeps the approved one too: a policy that does
+    not enforce, alerts, a freeze, facts that could not be read.
+
     :param approved_hash: what the person saw and approved.
     :param fresh: made now, by the same policy, for the same window.
     """
-    refused = [problem.message for problem in fresh.problems]
+    refused = list(fresh.why_not_apply())
     if approved.hash != approved_hash:
         refused.append("the stored plan is not the one that was approved")
     if fresh.policy_digest != approved.policy_digest:

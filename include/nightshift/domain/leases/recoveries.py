@@ -47,7 +47,8 @@ def decide_recovery(lease: Lease, live: LiveTarget | None, left: dt.timedelta | 
     """Decide what becomes of a lease that nobody is working on.
 
     :param live: None if the object is gone.
-    :param left: of the window that is open now; None if none is, so that everything is due.
+    :param left: of the window that is open now; None if none is, so that everything is due, and
+        while a Friday is undone, so that nothing is begun.
     """
     if lease.state is LeaseState.RESTORING:
         return Recovery(RecoverAct.RESTORE, "half restored: go on")
