@@ -116,6 +116,9 @@ def test_the_calendar_decides_and_without_one_the_lease(
         pytest.param(deployment("api", 1), LONG, RecoverAct.MARK_APPLIED, True, id="by whom?"),
         pytest.param(deployment("api", 2), LONG, RecoverAct.CONFLICT, True, id="somebody else"),
         pytest.param(deployment("api", 3, uid="u2"), LONG, RecoverAct.DROP, False, id="anew"),
+        pytest.param(
+            deployment("api", 2, uid="u2"), LONG, RecoverAct.MARK_APPLIED, True, id="anew and lower"
+        ),
     ],
 )
 def test_an_intent_that_nobody_works_on(

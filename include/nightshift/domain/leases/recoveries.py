@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nightshift.domain.capacity.targets import LiveTarget, agrees, describe_fields
+from nightshift.domain.capacity.targets import LiveTarget, agrees, capacity_of, describe_fields
 from nightshift.domain.leases.annotations import lease_on
 from nightshift.domain.leases.records import Lease, LeaseState, StepState
 
@@ -65,7 +65,7 @@ def _of_intent(lease: Lease, live: LiveTarget | None, left: dt.timedelta | None)
     if lease_on(live) == lease.id:
         return Recovery(RecoverAct.MARK_APPLIED, "the object carries the lease: it was lowered")
     if lease.target.uid and live.id.uid != lease.target.uid:
-        return Recovery(RecoverAct.DROP, "it was made anew before it was lowered")
+        return _of_new_object(lease, live)
     if agrees(live, {name: lease.before[name] for name in lease.applied}):
         return _not_yet(left)
     found = describe_fields({name: live.fields.get(name) for name in lease.applied})
@@ -75,6 +75,15 @@ def _of_intent(lease: Lease, live: LiveTarget | None, left: dt.timedelta | None)
         return Recovery(RecoverAct.MARK_APPLIED, why, flagged=True)
     why = f"somebody changed it before it was lowered: found {found}"
     return Recovery(RecoverAct.CONFLICT, why, flagged=True)
+
+
+def _of_new_object(lease: Lease, live: LiveTarget) -> Recovery:
+    """Decide for an object that was made anew while it is not known whether we had lowered it."""
+    kind = live.id.kind
+    if all(live.capacity(n) >= capacity_of(kind, n, lease.before[n]) for n in lease.applied):
+        return Recovery(RecoverAct.DROP, "it was made anew, and is no lower than it was")
+    why = "it was made anew, lower than it was; it counts as lowered by us"
+    return Recovery(RecoverAct.MARK_APPLIED, why, flagged=True)
 
 
 def _not_yet(left: dt.timedelta | None) -> Recovery:
