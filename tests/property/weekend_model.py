@@ -302,9 +302,9 @@ class Weekend:
 
         And nothing carries our lease any more, so no node keeps our cordon.
         """
-        for live in self.targets.values():
-            if not is_held(live.annotations, self.now, if_unclear=False):
-                assert LEASE not in live.annotations, f"{live.id.ref} keeps a lease"
+        for one in self.targets.values():
+            if not is_held(one.annotations, self.now, if_unclear=False):
+                assert LEASE not in one.annotations, f"{one.id.ref} keeps a lease"
         for ref, before in self.truth.items():
             live = self.targets.get(ref)
             if live is None or ref in exempt:
