@@ -168,6 +168,13 @@ def test_a_drain_that_may_have_died(
     assert decide_drain_recovery(half, left, FRIDAY + at * minute).act is act
 
 
+def test_a_persons_cordon_is_not_taken_for_ours() -> None:
+    intent = replace(CORDON, state=LeaseState.INTENT)
+    cordoned = replace(NODE, fields={FieldName.UNSCHEDULABLE: True})
+    assert decide_recovery(intent, cordoned, LONG).act is RecoverAct.CONFLICT
+    assert decide_recovery(intent, under(CORDON, NODE), LONG).act is RecoverAct.MARK_APPLIED
+
+
 def test_a_drain_of_a_rebuilt_lease_is_ended() -> None:
     rebuilt = HalfDrain(replace(CORDON, at=None), StepState.APPLIED, None, TIMEOUT)
     assert decide_drain_recovery(rebuilt, LONG, FRIDAY).act is RecoverAct.RESTORE

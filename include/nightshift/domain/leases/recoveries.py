@@ -12,7 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nightshift.domain.capacity.targets import LiveTarget, agrees, capacity_of, describe_fields
+from nightshift.domain.capacity.targets import (
+    LiveTarget,
+    ObjectKind,
+    agrees,
+    capacity_of,
+    describe_fields,
+)
 from nightshift.domain.leases.annotations import lease_on
 from nightshift.domain.leases.records import Lease, LeaseState, StepState
 
@@ -69,6 +75,9 @@ def _of_intent(lease: Lease, live: LiveTarget | None, left: dt.timedelta | None)
     if agrees(live, {name: lease.before[name] for name in lease.applied}):
         return _not_yet(left)
     found = describe_fields({name: live.fields.get(name) for name in lease.applied})
+    if agrees(live, lease.applied) and live.id.kind is ObjectKind.NODE:
+        # a cordon is a person's word as well; ours comes with our annotations
+        return Recovery(RecoverAct.CONFLICT, "somebody else cordoned it before we did")
     if agrees(live, lease.applied):
         # whoever did it: bringing it back on Monday errs on the side of more capacity
         why = f"found {found} without our annotations; it counts as lowered by us"
