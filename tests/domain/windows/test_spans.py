@@ -1,6 +1,7 @@
 """Windows: weeks, holidays, closures, working days, frozen days, changes of the clocks."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from importlib import resources
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -179,3 +180,19 @@ def test_windows_are_found_by_instant() -> None:
     after = planned.next_after(between)
     assert after is not None
     assert after.down > between
+
+
+def test_in_every_zone_a_weekend_begins_and_ends_as_clocks_say() -> None:
+    """Both changes of the clocks of a year, wherever they are; a skipped time moves forward."""
+    names = resources.files("tzdata").joinpath("zones").read_text("utf-8").split()
+    assert len(names) > 400
+    for name in names:
+        found = schedule(zone=name, first="2027-01-04", last="2027-12-26")
+        windows = plan_windows(found).windows
+        assert len(windows) in {52, 53}, name
+        for one in windows:
+            down, up = (at.astimezone(found.zone) for at in (one.down, one.up))
+            assert (down.weekday(), up.weekday()) == (4, 0), name
+            assert time(20) <= down.time() <= time(21), name
+            assert time(5, 30) <= up.time() <= time(6, 30), name
+            assert timedelta(hours=55) < one.length < timedelta(hours=60), name
