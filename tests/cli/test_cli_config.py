@@ -35,7 +35,9 @@ def test_sound_files_are_ok_part_by_part(config: Path) -> None:
         ["ok", "scanners:"],
         ["ok", "repositories.yaml:"],
         ["ok", "job-template.yaml:"],
+        ["ok", "capacity.yaml:"],
     ]
+    assert "weekend on my-cluster, mode observe, next window Fri " in result.out
     assert "2 accounts, 4 repositories" in result.out
     assert result.err == ""
 
@@ -43,6 +45,7 @@ def test_sound_files_are_ok_part_by_part(config: Path) -> None:
 def test_every_part_is_checked_also_after_a_fault(config: Path) -> None:
     (config / "repositories.yaml").write_text("accounts: [{name: A, repositories: []}]")
     (config / "job-template.yaml").write_text("kind: Pod")
+    (config / "capacity.yaml").write_text("kind: CapacityPolicy")
     environ = {"NIGHTSHIFT_CONFIG_DIR": str(config), "NIGHTSHIFT_STRATEGY": "magic"}
     result = call("config", "check", environ=environ)
     assert result.code == 1
@@ -53,6 +56,8 @@ def test_every_part_is_checked_also_after_a_fault(config: Path) -> None:
     assert "NIGHTSHIFT_STRATEGY: 'magic' is none of" in result.err
     assert "repositories.yaml: accounts[0].name" in result.err
     assert "job-template.yaml: kind: expected one" in result.err
+    assert "FAULTY  capacity.yaml" in result.out
+    assert "capacity.yaml: lacks apiVersion, metadata, spec" in result.err
 
 
 def test_a_registry_that_is_not_there_says_what_to_copy(config: Path) -> None:

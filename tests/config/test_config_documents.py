@@ -1,6 +1,6 @@
 import pytest
 
-from nightshift.config.documents import parse_json, parse_yaml
+from nightshift.config.documents import parse_json, parse_plain_yaml, parse_yaml
 from nightshift.errors import ConfigError
 
 NESTED = "{a: " * 30 + "1" + "}" * 30
@@ -41,3 +41,43 @@ def test_plain_yaml_is_read() -> None:
 
 def test_plain_json_is_read() -> None:
     assert parse_json('{"a": [1, "x", {"b": null}]}', "b.json") == {"a": [1, "x", {"b": None}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("off", "off"),
+        ("on", "on"),
+        ("no", "no"),
+        ("true", True),
+        ("false", False),
+        ("05:30", "05:30"),
+        ("2027-05-15", "2027-05-15"),
+        ("12", 12),
+        ("012", "012"),
+        ("1_000", "1_000"),
+        ("0x10", "0x10"),
+        ("-1.5", -1.5),
+        ("1e3", 1000.0),
+        ("5", 5),
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("nullable", "nullable"),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_plain_yaml_has_the_scalars_of_yaml_1_2(text: str, value: object) -> None:
+    found = parse_plain_yaml(f"a: {text}", "p.yaml")["a"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_plain_yaml_is_as_strict_and_its_keys_are_text() -> None:
+    assert parse_plain_yaml("on: [plan]", "p.yaml") == {"on": ["plan"]}
+    with pytest.raises(ConfigError, match="there twice"):
+        parse_plain_yaml("a: 1\na: 2", "p.yaml")
+
+
+def test_other_yaml_is_still_read_as_kubernetes_reads_it() -> None:
+    assert parse_yaml("a: off", "k.yaml") == {"a": False}

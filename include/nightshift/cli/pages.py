@@ -1,4 +1,4 @@
-"""The generated pages: ``python -m nightshift.cli.pages docs`` writes settings.md and cli.md."""
+"""The generated pages: ``python -m nightshift.cli.pages docs`` writes those of PAGES."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from typer.main import get_command
 from typer.models import Context
 
 from nightshift.cli import app
+from nightshift.config.schemas.reference import FieldDescription, describe_schema
 from nightshift.settings import SettingDescription, describe_settings
 
 _SETTINGS_HEAD = """\
@@ -34,6 +35,20 @@ settings.md.
 """
 
 
+_POLICY_HEAD = """\
+# Fields of a capacity policy
+
+Generated from `include/nightshift/config/schemas/capacity.schema.json` by
+`python -m nightshift.cli.pages docs`; do not edit. [weekend.md](weekend.md) says what they are for.
+
+`[]` is each item of a list, `<name>` a key of your own; after a list's items comes the kind that
+has the field. Fields in bold must be there. Unknown fields are refused.
+
+| field | default | what it is |
+| --- | --- | --- |
+"""
+
+
 def settings_page() -> str:
     """Write the table of settings as Markdown."""
     return _SETTINGS_HEAD + "".join(_row(one) for one in describe_settings())
@@ -50,11 +65,23 @@ def cli_page() -> str:
     return f"{title}\n\n{_CLI_HEAD}{rest.rstrip()}\n"
 
 
+def policy_page() -> str:
+    """Write the fields of a capacity policy as Markdown."""
+    return _POLICY_HEAD + "".join(_field_row(one) for one in describe_schema("capacity"))
+
+
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType({
     "settings.md": settings_page,
     "cli.md": cli_page,
+    "capacity-policy.md": policy_page,
 })
 """File name below docs/ to what writes its text."""
+
+
+def _field_row(one: FieldDescription) -> str:
+    path = f"**`{one.path}`**" if one.required else f"`{one.path}`"
+    default = f"`{one.default}`" if one.default else ""
+    return f"| {path} | {default} | {one.what} |\n"
 
 
 def _row(one: SettingDescription) -> str:

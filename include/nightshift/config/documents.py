@@ -1,6 +1,7 @@
 """Untrusted text to plain values: bounded, without duplicate keys, with the place of each fault."""
 
 import json
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def parse_json(text: str, source: str) -> Any:  # noqa: ANN401 - untyped until i
         raise ConfigError(source, f"is not JSON that we accept: {error}") from error
 
 
+def parse_plain_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - untyped until its schema has been checked
+    """Read one YAML document as YAML 1.2 has it: ``off``, ``on``, ``05:30`` and dates are text.
+
+    PyYAML speaks 1.1, where they are false, true, 330 and objects. Else as ``parse_yaml``.
+
+    :raises ConfigError: with the line and column of the fault.
+    """
+    return _parse_yaml(text, source, _PlainLoader)
+
+
 def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - untyped until its schema has been checked
     """Read one YAML document of plain values: no aliases, no tags, no key twice.
 
@@ -68,9 +79,13 @@ def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - untyped until i
 
     :raises ConfigError: with the line and column of the fault.
     """
+    return _parse_yaml(text, source, _StrictLoader)
+
+
+def _parse_yaml(text: str, source: str, loader: "type[_StrictLoader]") -> Any:  # noqa: ANN401 - as parse_yaml
     try:
         _check_events(text, source)
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derives from CSafeLoader
+        return yaml.load(text, Loader=loader)  # noqa: S506 - derives from CSafeLoader
     except yaml.MarkedYAMLError as error:
         problem = error.problem or error.context or "it cannot be parsed"
         raise ConfigError(source, f"is not YAML: {problem}{_place(error.problem_mark)}") from error
@@ -125,3 +140,20 @@ class _StrictLoader(yaml.CSafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _PlainLoader(_StrictLoader):
+    """The strict loader with the plain scalars of YAML 1.2's core schema, decimal numbers only."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {}
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"null|Null|NULL|~|", "nN~"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", "-+.0123456789"),
+):
+    _PlainLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, ""]
+    )

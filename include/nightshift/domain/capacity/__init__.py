@@ -1,0 +1,1 @@
+"""Weekend scale-down and restore as values: policies, plans, leases, budgets. Pure, no clock."""
