@@ -20,7 +20,9 @@ JOIN repositories r ON r.id = s.repository_id
 JOIN accounts a ON a.id = s.account_id
 JOIN scanners k ON k.id = s.scanner_id
 LEFT JOIN LATERAL (
-    SELECT avg(extract(epoch FROM p.finished_at - p.started_at)) AS seconds,
+    SELECT percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM p.finished_at - p.started_at)
+           ) AS seconds,
            max(p.peak_bytes) AS peak_bytes
     FROM (
         SELECT started_at, finished_at, peak_bytes FROM scans p
