@@ -21,9 +21,10 @@ def test_the_table_has_ratio_ranking_reasons_and_affinity(quiet: Local, tmp_path
     lines = result.out.splitlines()
     assert lines[0] == "1 job asking cpu 500m, memory 3500M in all"
     assert lines[1] == "ratio 0.5714285714 (memory-heavy)"
-    assert lines[4].split() == ["rank", "node", "candidate", "why"]
-    assert lines[5].startswith("1     n2    yes        free: cpu 1, memory 31Gi")
-    assert lines[6].startswith("2     n1    yes        free: cpu 4, memory 16Gi")
+    assert lines[3].startswith("steering soft: 2 nodes: the scheduler scores every one")
+    assert lines[5].split() == ["rank", "node", "candidate", "why"]
+    assert lines[6].startswith("1     n2    yes        free: cpu 1, memory 31Gi")
+    assert lines[7].startswith("2     n1    yes        free: cpu 4, memory 16Gi")
     assert "# default/flask: n2 ranks first where it fits" in result.out
     affinity = yaml.safe_load(result.out[result.out.index("\naffinity:") :])["affinity"]
     terms = affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
@@ -74,9 +75,9 @@ def test_above_100_nodes_the_schedulers_sample_is_mentioned(tmp_path: Path) -> N
     with running_server(tmp_path / "large", nodes) as server:
         result = call("rank", "-f", batch, "--strategy", "ratio", environ=environ_of(server))
         packed = call("rank", "-f", batch, environ=environ_of(server))
-    assert "soft: 200 nodes: the scheduler scores 100 of them for a pod" in packed.out
-    assert "predicted hit rate 50%" in packed.out
-    assert "the scheduler scores about 100 of 200 nodes for a pod" in result.out
+    for shown in (result, packed):
+        assert "steering pool: 200 nodes: the scheduler scores 100 of them for a pod" in shown.out
+        assert "NIGHTSHIFT_PRIORITY_CLASS=nightshift-scans" in shown.out
     assert result.out.count("- weight: ") == 16
 
 

@@ -22,9 +22,13 @@ from nightshift.errors import Conflict
 _TRIES = 5
 
 
-def list_scan_pods(cluster: Cluster, labels: Mapping[str, str]) -> list[ScanPod]:
+def list_scan_pods(
+    cluster: Cluster, labels: Mapping[str, str], *, only_pending: bool = False
+) -> list[ScanPod]:
     """List the pods of our namespace that have all of ``labels``."""
-    found = cluster.iterate(cluster.path("pods"), labelSelector=selector(labels))
+    query = {"labelSelector": selector(labels)}
+    query |= {"fieldSelector": "status.phase=Pending"} if only_pending else {}
+    found = cluster.iterate(cluster.path("pods"), **query)
     return [read_object(cluster, obj, parse_scan_pod) for obj in found]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text, update
 
 from nightshift.domain.ids import AccountName, ShardName
+from nightshift.errors import NotFound
 from nightshift.store.models import Account, Batch, Shard
 from nightshift.store.records import BatchId, ShardPlan
 from nightshift.store.values import as_json
@@ -67,6 +68,19 @@ def change_placement(
             "predicted": json.dumps(predicted),
         },
     )
+
+
+def find_last_placed(connection: Connection) -> BatchId:
+    """Find the newest batch that has a plan.
+
+    :raises NotFound: if none has one yet.
+    """
+    number = connection.execute(
+        select(Batch.id).where(Batch.placement != {}).order_by(Batch.id.desc()).limit(1)
+    ).scalar()
+    if number is None:
+        raise NotFound("no batch has been planned yet")
+    return BatchId(number)
 
 
 def read_placement(connection: Connection, batch: BatchId) -> dict[str, Any]:

@@ -124,6 +124,6 @@ def _labels(night: Night, open_batches: frozenset[str]) -> Iterator[Removal]:
 
 def _gates(night: Night, now: dt.datetime) -> Iterator[Removal]:
     """Find pods whose gate nobody has opened: their task died between two calls."""
-    pods = list_scan_pods(night.cluster, {"kubernetes_pod_operator": "True"})
+    pods = list_scan_pods(night.cluster, {"kubernetes_pod_operator": "True"}, only_pending=True)
     for pod in sort_waiting(pods, now, Patience()).stuck:
         yield Removal("gate", pod.name, f"gated for {pod.age_seconds(now):.0f} s")

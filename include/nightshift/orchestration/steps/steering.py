@@ -154,5 +154,5 @@ def scan_pod_labels(batch: int) -> dict[str, str]:
 
 
 def _pending_ages(cluster: Cluster, batch: int, now: dt.datetime) -> list[float]:
-    pods = list_scan_pods(cluster, scan_pod_labels(batch))
+    pods = list_scan_pods(cluster, scan_pod_labels(batch), only_pending=True)
     return [pod.age_seconds(now) for pod in pods if pod.is_unbound and not pod.gates]

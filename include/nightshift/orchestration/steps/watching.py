@@ -104,7 +104,7 @@ def look(settings: Settings, batch: int, memory: Memory, now: Clock) -> Look:
     """
     patience = Patience(late_seconds=settings.late_seconds)
     with connected(settings) as night:
-        pods = list_scan_pods(night.cluster, scan_pod_labels(batch))
+        pods = list_scan_pods(night.cluster, scan_pod_labels(batch), only_pending=True)
         waiting = sort_waiting(pods, now(), patience)
         freed = _free(night, batch, waiting.stuck, now())
         _note_late(night, batch, waiting, memory, now())
