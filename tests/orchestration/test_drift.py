@@ -88,13 +88,18 @@ def requests_of(item: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "choice", [SteeringChoice.NOMINATE, SteeringChoice.POOL, SteeringChoice.POOL_NOMINATE]
+    ("choice", "strategy"),
+    [
+        (SteeringChoice.NOMINATE, "spread"),
+        (SteeringChoice.POOL, "spread"),
+        (SteeringChoice.POOL_NOMINATE, "pack"),
+    ],
 )
 @pytest.mark.parametrize("change", [cordon, fill])
 def test_no_pod_is_stuck_when_its_node_is_lost_between_plan_and_creation(
-    world: World, choice: SteeringChoice, change: Callable[..., None]
+    world: World, choice: SteeringChoice, strategy: str, change: Callable[..., None]
 ) -> None:
-    batch, items = plan_night(world, choice)
+    batch, items = plan_night(world, choice, strategy)
     planned = {plan.plan["placement"]["primary"] for plan in stored_shards(world, batch).values()}
     reserve = set(labelled(world)) - planned
     change(world, *planned, *reserve)

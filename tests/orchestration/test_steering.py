@@ -49,9 +49,10 @@ def run_pods(world: World, batch: int, items: list[dict[str, Any]]) -> None:
             record_end(cluster, name)
 
 
-def test_every_nominated_pod_meets_its_node(world: World) -> None:
+@pytest.mark.parametrize("strategy", ["spread", "pack"])
+def test_every_nominated_pod_meets_its_node(world: World, strategy: str) -> None:
     world.write_registry({"anna": [f"r{number}" for number in range(REPOSITORIES)]})
-    batch, items = plan_night(world, SteeringChoice.AUTO)
+    batch, items = plan_night(world, SteeringChoice.AUTO, strategy)
     assert len(items) >= 40
     assert stored_placement(world, batch)["steering"]["level"] == "pool+nominate"
     run_pods(world, batch, items)

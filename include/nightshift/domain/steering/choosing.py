@@ -40,19 +40,22 @@ def choose_or_weaken(
     :param nodes: all nodes of the cluster.
     :param pool_nodes: how many of them carry the pool's label; None if not known yet.
     """
-    try:
-        steering = choose_steering(choice, nodes, granted.rights, pool_nodes)
-    except SteeringImpossible as error:
-        weaker = _weaken(choice, nodes, granted.rights, pool_nodes)
-        steering = replace(weaker, reason=f"{error}. Meanwhile {weaker.reason}")
+    possible, why = find_possible(choice, nodes, granted.rights)
+    steering = choose_steering(possible, nodes, granted.rights, pool_nodes)
+    if why:
+        steering = replace(steering, reason=f"{why}. Meanwhile {steering.reason}")
     remarks = "".join(f"; {remark}" for remark in granted.remarks)
     return replace(steering, reason=f"{steering.reason}{remarks}")
 
 
-def _weaken(choice: SteeringChoice, nodes: int, rights: Rights, pool_nodes: int | None) -> Steering:
-    for weaker in _WEAKER.get(choice, ()):
+def find_possible(choice: SteeringChoice, nodes: int, rights: Rights) -> tuple[SteeringChoice, str]:
+    """Give the choice if it is possible, else the next weaker one and why it was weakened."""
+    why = ""
+    for candidate in (choice, *_WEAKER.get(choice, ())):
         try:
-            return choose_steering(weaker, nodes, rights, pool_nodes)
-        except SteeringImpossible:  # the next one is weaker still
+            choose_steering(candidate, nodes, rights)
+        except SteeringImpossible as error:
+            why = why or str(error)
             continue
-    return choose_steering(SteeringChoice.SOFT, nodes, rights, pool_nodes)
+        return candidate, why
+    return SteeringChoice.SOFT, why

@@ -12,14 +12,18 @@ from types import MappingProxyType
 from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node, has_room
 from nightshift.domain.placement.affinity import PoolValue
+from nightshift.domain.placement.names import StrategyName
 from nightshift.domain.placement.plans import PlacementPlan, ShardDemand, ShardPlacement
-from nightshift.domain.placement.steering import Steering, SteeringChoice, SteeringLevel
+from nightshift.domain.placement.steering import Rights, Steering, SteeringChoice, SteeringLevel
 from nightshift.domain.placement.strategies import strategy_by_name
-from nightshift.domain.steering.choosing import Granted, choose_or_weaken
+from nightshift.domain.placement.waves import WaveOrder
+from nightshift.domain.steering.choosing import Granted, choose_or_weaken, find_possible
 
 RESERVE_SHARE = 0.1
 """Of the opened nodes is added to the pool, to be taken when opened ones turn out to be full."""
 _POOL = (PoolValue.OPEN, PoolValue.RESERVE)
+_EVERYTHING = Granted(Rights((99, 0), patch_pod_status=True, patch_nodes=True))
+"""The level was chosen when the batch was planned; what is planned again keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,41 @@ def make_plan(
     granted: Granted,
     snapshot: Sequence[Node],
     demands: Sequence[ShardDemand],
+    order: WaveOrder = WaveOrder.FIFO,
 ) -> SteeredPlan:
-    """Plan a batch, or what is left of one, and add what its steering level needs.
+    """Plan a batch, and add what its steering level needs.
 
     :raises CapacityImpossible: if a shard fits no node even when it is empty.
     :raises ValueError: if there is no such strategy, or a node or shard is there twice.
     """
-    plan = strategy_by_name(strategy).plan(snapshot, demands)
+    possible, _ = find_possible(choice, len(snapshot), granted.rights)
+    plan = strategy_by_name(strategy, possible, granted.rights, order).plan(snapshot, demands)
     return steer_plan(plan, choice, granted, snapshot, demands)
+
+
+def plan_rest(
+    strategy: str,
+    level: SteeringLevel,
+    placements: Mapping[ShardName, ShardPlacement],
+    snapshot: Sequence[Node],
+    demands: Sequence[ShardDemand],
+    ours: frozenset[NodeName],
+) -> SteeredPlan:
+    """Plan the shards of a batch that are not bound again, at the level that it has.
+
+    :param placements: of the plan so far; a strategy that packs keeps what still holds.
+    :param ours: nodes that hold pods of the batch already.
+    :raises CapacityImpossible: if a shard fits no node even when it is empty.
+    """
+    choice = SteeringChoice(level.value)
+    if strategy != StrategyName.PACK:
+        return make_plan(strategy, choice, _EVERYTHING, snapshot, demands)
+    from nightshift.domain.placement.pack import PackStrategy  # late: SciPy takes half a second
+    from nightshift.domain.placement.replans import replan
+
+    packer = PackStrategy(choice, _EVERYTHING.rights)
+    plan = replan(packer, placements, demands, snapshot, ours).plan
+    return steer_plan(plan, choice, _EVERYTHING, snapshot, demands)
 
 
 def steer_plan(
@@ -64,13 +95,16 @@ def steer_plan(
 
     :param snapshot: what the plan was made from, as are ``demands``.
     """
-    if plan.packing is not None:
-        return _finish(plan, plan.packing.steering, plan.packing.pool_labels, snapshot, demands)
     level = choose_or_weaken(choice, len(snapshot), granted).level
-    labels = choose_pool(plan) if level.pools else {}
+    if plan.packing is not None:
+        labels = plan.packing.pool_labels
+    else:
+        labels = choose_pool(plan) if level.pools else {}
+        shards = tuple(_steer(shard, level, bool(labels)) for shard in plan.shards)
+        plan = replace(plan, shards=shards)
     steering = choose_or_weaken(choice, len(snapshot), granted, len(labels) or None)
-    shards = tuple(_steer(shard, level, bool(labels)) for shard in plan.shards)
-    return _finish(replace(plan, shards=shards), steering, labels, snapshot, demands)
+    predicted = predict_hits(plan, steering.hit_rate, snapshot, demands)
+    return SteeredPlan(plan, steering, MappingProxyType(dict(labels)), MappingProxyType(predicted))
 
 
 def choose_pool(plan: PlacementPlan) -> dict[NodeName, PoolValue]:
@@ -102,17 +136,6 @@ def predict_hits(
             requested = node.requested + demand.request
             nodes[node.name] = replace(node, requested=requested, pods=node.pods + 1)
     return predicted
-
-
-def _finish(
-    plan: PlacementPlan,
-    steering: Steering,
-    labels: Mapping[NodeName, PoolValue],
-    snapshot: Sequence[Node],
-    demands: Sequence[ShardDemand],
-) -> SteeredPlan:
-    predicted = predict_hits(plan, steering.hit_rate, snapshot, demands)
-    return SteeredPlan(plan, steering, MappingProxyType(dict(labels)), MappingProxyType(predicted))
 
 
 def _steer(shard: ShardPlacement, level: SteeringLevel, pooled: bool) -> ShardPlacement:

@@ -90,7 +90,7 @@ def plan_scans(
         snapshot = read_snapshot(night.cluster)
         granted = read_rights(night.cluster, settings.priority_class)
         demands = [_demand(shard, scan_tolerations(settings)) for shard in shards]
-        steered = make_plan(wish.strategy, wish.steering, granted, snapshot, demands)
+        steered = make_plan(wish.strategy, wish.steering, granted, snapshot, demands, wish.order)
         log.info("%s: %s", steered.plan.strategy, steered.plan.reason)
         log.info("steering %s", steered.steering.reason)
         order = _order(shards, demands, steered, snapshot, wish.order)

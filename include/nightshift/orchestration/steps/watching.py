@@ -18,8 +18,7 @@ from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.kubejson import as_mapping
 from nightshift.domain.placement.affinity import PoolValue
 from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
-from nightshift.domain.placement.steering import Rights, SteeringChoice, SteeringLevel
-from nightshift.domain.steering.choosing import Granted
+from nightshift.domain.placement.steering import SteeringLevel
 from nightshift.domain.steering.drift import (
     Drift,
     Patience,
@@ -30,7 +29,7 @@ from nightshift.domain.steering.drift import (
     sort_waiting,
 )
 from nightshift.domain.steering.scanpods import ScanPod
-from nightshift.domain.steering.steered import SteeredPlan, make_plan
+from nightshift.domain.steering.steered import SteeredPlan, plan_rest
 from nightshift.domain.steering.stored import parse_demand, parse_placement
 from nightshift.errors import CapacityImpossible, NightshiftError, NotFound
 from nightshift.orchestration.steps.connections import Night, connected
@@ -54,8 +53,6 @@ NODE_LOOK_SECONDS = 60.0
 """Planned nodes of pods that are not there yet are looked at so often, or more rarely: reading a
 large cluster must not take more than a twentieth of the time."""
 _SHARE = 20
-_GRANTED = Granted(Rights((99, 0), patch_pod_status=True, patch_nodes=True))
-"""The level was chosen when the night was planned; later plans keep it."""
 
 
 @dataclass(slots=True)
@@ -172,16 +169,24 @@ def _plan_rest(night: Night, batch: int, waiting: Waiting, now: dt.datetime) -> 
         return Look()
     level = SteeringLevel((placement.get("steering") or {}).get("level", "soft"))
     try:
-        steered = make_plan(
+        steered = plan_rest(
             str(placement["strategy"]),
-            SteeringChoice(level.value),
-            _GRANTED,
+            level,
+            rest.placements,
             snapshot,
             rest.demands,
+            _nodes_of(night, batch),
         )
     except CapacityImpossible as error:
         return _noted(night, number, drift, Look(lines=(f"cannot be planned now: {error}",)), now)
     return _noted(night, number, drift, _apply(night, number, rest, waiting, steered), now)
+
+
+def _nodes_of(night: Night, batch: int) -> frozenset[NodeName]:
+    """List the nodes where pods of the batch are at work."""
+    pods = list_scan_pods(night.cluster, scan_pod_labels(batch))
+    at_work = (pod.node for pod in pods if pod.node and pod.phase in {"Pending", "Running"})
+    return frozenset(NodeName(name) for name in at_work)
 
 
 def _read_rest(plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings) -> _Rest:
