@@ -194,3 +194,30 @@ def test_bad_settings_are_one_message(tmp_path: Path) -> None:
 def test_a_wrong_command_line_is_code_2() -> None:
     assert call("rank", "--nonsense", environ={}).code == 2
     assert call("rank", environ={}).code == 2
+
+
+@pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_plan_can_be_drawn(quiet: Local, tmp_path: Path, ending: str, start: bytes) -> None:
+    path = tmp_path / f"plan.{ending}"
+    batch = write_batch(tmp_path, job())
+    result = call("rank", "-f", batch, "--plot", str(path), environ=quiet.environ)
+    assert result.code == 0
+    assert result.err == f"{path}: written\n"
+    assert path.read_bytes().startswith(start)
+    if ending == "svg":
+        assert ">n1<" in path.read_text()
+        assert "1 pods on 2 nodes" in path.read_text()
+
+
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    result = call("rank", "-f", "nowhere.json", "--plot", "plan.gif", environ={})
+    assert (result.code, result.out) == (1, "")
+    assert "plan.gif: must end in .svg or .png" in result.err
+
+
+def test_the_steering_level_is_shown_with_what_it_lacks(quiet: Local, tmp_path: Path) -> None:
+    batch = write_batch(tmp_path, job())
+    options = ["rank", "-f", batch, "--steering", "nominate", "-o", "json"]
+    steering = json.loads(call(*options, environ=quiet.environ).out)["steering"]
+    assert steering["level"] == "soft"
+    assert "NIGHTSHIFT_PRIORITY_CLASS=nightshift-scans" in steering["reason"]

@@ -15,6 +15,7 @@ from nightshift.clock import utc_now
 from nightshift.cluster.client import Cluster, Object, connect
 from nightshift.domain.placement.affinity import POOL_LABEL
 from nightshift.domain.placement.steering import SteeringChoice
+from nightshift.domain.placement.waves import WaveOrder
 from nightshift.orchestration.callbacks import PodSteerer
 from nightshift.orchestration.pods import Stage, pod_operator_kwargs
 from nightshift.orchestration.steps.connections import Night, connected
@@ -45,12 +46,15 @@ def make_priority_class(world: World, policy: str = "Never") -> None:
 
 
 def plan_night(
-    world: World, steering: SteeringChoice, strategy: str = "spread", run: str = "run-1"
+    world: World,
+    steering: SteeringChoice,
+    strategy: str = "spread",
+    order: WaveOrder = WaveOrder.FIFO,
 ) -> tuple[int, list[dict[str, Any]]]:
     """Open, prepare and plan a night; give its batch and the mapped items."""
-    batch = int(open_night(world.settings, Selection(), run, utc_now).batch)
+    batch = int(open_night(world.settings, Selection(), "run-1", utc_now).batch)
     prepare(world.settings, batch, utc_now)
-    wish = PlacementWish(strategy, steering)
+    wish = PlacementWish(strategy, steering, order)
     items = plan_scans(world.settings, batch, wish, utc_now)
     return batch, json.loads(json.dumps(items))
 

@@ -148,13 +148,13 @@ def _draw_row(row: Row, y: float) -> Iterator[drawsvg.DrawingElement]:
             f"free {1 - used - planned:.0%}; {row.reason}"
         )
         bar = drawsvg.Group()
-        bar.append_title(told)
+        bar.append_title(_safe(told))
         _append(bar, _bar(x, y + 2, _BEFORE, used, 0.0))
         _append(bar, _bar(x, y + 3 + _BEFORE, _AFTER, used, planned))
         yield bar
     pods = f"gets {row.shards} pod{'s' if row.shards != 1 else ''}; " if row.shards else ""
     why = _text(_cut(f"{pods}{row.reason}", _WHY_LETTERS), _WHY, y + 14, "dim", 12)
-    why.append_title(row.reason)
+    why.append_title(_safe(row.reason))
     yield why
 
 
@@ -177,7 +177,12 @@ def _bar(
 def _text(
     words: str, x: float, y: float, style: str, size: int, weight: str = "400"
 ) -> drawsvg.Text:
-    return drawsvg.Text(words, size, x, y, class_=style, font_weight=weight)
+    return drawsvg.Text(_safe(words), size, x, y, class_=style, font_weight=weight)
+
+
+def _safe(words: str) -> str:
+    """Replace what XML does not allow or nobody sees; names and reasons come from the cluster."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)
 
 
 def _title(resource: str) -> str:
