@@ -93,7 +93,7 @@ def test_a_packed_batch_shows_what_is_opened_and_how_good_that_is(
     assert lines[4].startswith(
         "no placement opens fewer than 1 (bound: volume); gap 0.0%; found by "
     )
-    reasons = {line.split()[1]: " ".join(line.split()[3:]) for line in lines[7:9]}
+    reasons = {line.split()[1]: " ".join(line.split()[3:]) for line in lines[8:10]}
     assert reasons["n1"].startswith("in use anyway, takes 3 pods; free: ")
     assert reasons["n2"].startswith("opened for 3 pods; free: ")
 

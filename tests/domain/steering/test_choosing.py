@@ -41,8 +41,10 @@ def test_the_nearest_possible_level_is_taken(
 
 def test_remarks_are_part_of_the_reason() -> None:
     granted = Granted(NONE, ("the class may preempt", "so it is"))
-    reason = choose_or_weaken(SteeringChoice.AUTO, 5, granted).reason
+    reason = choose_or_weaken(SteeringChoice.AUTO, 500, granted).reason
     assert reason.endswith("; the class may preempt; so it is")
+    assert "preempt" not in choose_or_weaken(SteeringChoice.AUTO, 5, granted).reason
+    assert "preempt" not in choose_or_weaken(SteeringChoice.SOFT, 500, granted).reason
 
 
 def test_a_small_pool_is_looked_at_whole() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nightshift.domain.placement.steering import (
+    SAMPLED_FROM,
     Rights,
     Steering,
     SteeringChoice,
@@ -44,6 +45,8 @@ def choose_or_weaken(
     steering = choose_steering(possible, nodes, granted.rights, pool_nodes)
     if why:
         steering = replace(steering, reason=f"{why}. Meanwhile {steering.reason}")
+    if choice is SteeringChoice.SOFT or (choice is SteeringChoice.AUTO and nodes < SAMPLED_FROM):
+        return steering  # nothing firmer was wanted, so nothing is missing
     remarks = "".join(f"; {remark}" for remark in granted.remarks)
     return replace(steering, reason=f"{steering.reason}{remarks}")
 
