@@ -106,7 +106,7 @@ def test_the_form_offers_every_level_and_order_and_the_settings_are_its_defaults
     assert params["order"].schema["enum"] == [order.value for order in WaveOrder]
     values = {name: param.value for name, param in params.items()}
     wish = PlacementWish.from_params(values)
-    assert wish == PlacementWish("ratio", SteeringChoice.POOL, WaveOrder.LONGEST)
+    assert wish == PlacementWish(settings.strategy, SteeringChoice.POOL, WaveOrder.LONGEST)
 
 
 @pytest.mark.parametrize("order", list(WaveOrder))

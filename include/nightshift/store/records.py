@@ -160,6 +160,7 @@ class OpenScan:
     :param last_seconds: the median wall time of its last ten successes; None if there is none.
     :param last_peak_bytes: the largest memory peak of these.
     :param last_bytes: the size of the tree when it was last fetched; 0 if it never was.
+    :param account_weight: its account's share of the night against other accounts.
     """
 
     scan: ScanName
@@ -179,4 +180,5 @@ class OpenScan:
     last_seconds: float | None
     last_peak_bytes: int
     last_bytes: int
+    account_weight: int = 1
     needs: ScanNeeds = field(default_factory=ScanNeeds)

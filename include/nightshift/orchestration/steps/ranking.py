@@ -20,6 +20,7 @@ from nightshift.domain.pods import parse_tolerations
 from nightshift.domain.resources import Resources
 from nightshift.domain.shards import ScanRequest, Shard, ShardLimits, plan_scan_shards
 from nightshift.domain.steering.ordering import order_night
+from nightshift.domain.steering.rooms import largest_rooms
 from nightshift.domain.steering.steered import SteeredPlan, make_plan
 from nightshift.domain.steering.stored import demand_to_json
 from nightshift.domain.steering.usage import measure_use
@@ -86,14 +87,16 @@ def plan_scans(
         with transaction(night.writer) as connection:
             scans = list_scans(connection, number, only_open=True)
         requests = [_request(scan, scanners) for scan in scans]
-        shards = plan_scan_shards(requests, shard_limits(requests, settings))
         snapshot = read_snapshot(night.cluster)
+        limits = shard_limits(requests, settings)
+        shards = plan_scan_shards(requests, limits, largest_rooms(snapshot))
         granted = read_rights(night.cluster, settings.priority_class)
         demands = [_demand(shard, scan_tolerations(settings)) for shard in shards]
         steered = make_plan(wish.strategy, wish.steering, granted, snapshot, demands, wish.order)
         log.info("%s: %s", steered.plan.strategy, steered.plan.reason)
         log.info("steering %s", steered.steering.reason)
-        order = _order(shards, demands, steered, snapshot, wish.order)
+        weights = {scan.account: scan.account_weight for scan in scans}
+        order = _order(shards, demands, steered, snapshot, wish.order, weights)
         with transaction(night.writer) as connection:
             records = [_record(shards[i], demands[i], steered, i, n) for n, i in enumerate(order)]
             save_shards(connection, number, records)
@@ -118,6 +121,7 @@ def _order(
     steered: SteeredPlan,
     snapshot: Sequence[Node],
     order: WaveOrder,
+    weights: Mapping[AccountName, int],
 ) -> tuple[int, ...]:
     return order_night(
         demands,
@@ -125,6 +129,7 @@ def _order(
         [placement.waits for placement in steered.plan.shards],
         usable_capacity(snapshot),
         order,
+        weights,
     )
 
 
