@@ -65,7 +65,9 @@ def nightly_scan() -> None:
     scan = KubernetesPodOperator.partial(
         **pod_operator_kwargs(Stage.SCAN, SETTINGS), callbacks=[PodSteerer]
     ).expand_kwargs(plan)
-    watch = WatchPlacement(task_id="watch", batch=batch, watched_task_id="scan")
+    watch = WatchPlacement(
+        task_id="watch", batch=batch, watched_task_id="scan", retries=1, priority_weight=100
+    )
     ingest = KubernetesPodOperator.partial(
         **pod_operator_kwargs(Stage.INGEST, SETTINGS)
     ).expand_kwargs(plan.map(ingest_kwargs))

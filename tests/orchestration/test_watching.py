@@ -16,7 +16,7 @@ from nightshift.domain.steering.brake import PendingBrake
 from nightshift.orchestration.params import nightly_params
 from nightshift.orchestration.steps.ranking import PlacementWish
 from nightshift.orchestration.steps.steering import LONGEST_BRAKE_SECONDS, hold_brake
-from nightshift.orchestration.watching import PlacementTrigger, WatchPlacement
+from nightshift.orchestration.watching import MOST_SPELLS, PlacementTrigger, WatchPlacement
 from nightshift.settings import Settings
 from tests.orchestration.conftest import World
 from tests.orchestration.steering_support import (
@@ -52,9 +52,20 @@ def test_it_goes_to_the_triggerer_at_once() -> None:
     assert PlacementTrigger(**arguments).serialize() == trigger.serialize()
 
 
-def test_what_it_did_is_its_result() -> None:
-    event = {"looks": 3, "freed": 1, "replanned": 0, "moved": 0, "summary": "3 looks"}
-    assert watch_task().complete({}, event) == event
+def test_a_night_does_not_wait_for_a_triggerer_that_is_dead() -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        watch_task().execute({"run_id": "run-1"})
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout < dt.timedelta(hours=1)
+
+
+def test_it_hands_over_again_until_the_scans_have_ended() -> None:
+    event = {"summary": "180 looks", "ended": False}
+    with pytest.raises(TaskDeferred) as deferred:
+        watch_task().complete({"run_id": "run-1"}, event, spell=3)
+    assert deferred.value.kwargs == {"spell": 4}
+    watch_task().complete({"run_id": "run-1"}, event, spell=MOST_SPELLS)
+    watch_task().complete({"run_id": "run-1"}, {**event, "ended": True}, spell=1)
 
 
 def run_trigger(batch: int) -> dict[str, Any]:

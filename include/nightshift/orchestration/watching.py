@@ -5,6 +5,7 @@ sensor that is rescheduled would find no slot exactly when pods hold them all.
 """
 
 import asyncio
+import datetime as dt
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 """States of a task instance after which Airflow makes no more pods for it."""
-LONGEST_SECONDS = 19 * 3600
-"""A little less than the run itself may take."""
+SPELL_SECONDS = 1800
+"""For so long the triggerer watches, then the task says that it is alive and hands over again."""
+NO_TRIGGERER = dt.timedelta(seconds=SPELL_SECONDS + 300)
+"""Without a word for so long the task fails: a night must not wait for a triggerer that is dead."""
+MOST_SPELLS = 38
+"""19 hours: a little less than the run itself may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +61,23 @@ class WatchPlacement(BaseOperator):
 
     def execute(self, context: "Context") -> None:
         """Hand over to the triggerer."""
+        self._hand_over(context, 1)
+
+    def complete(self, context: "Context", event: Mapping[str, Any], spell: int) -> None:
+        """Say what the trigger did, and hand over again unless the scans have ended."""
+        self.log.info("%s", event["summary"])
+        if not event["ended"] and spell < MOST_SPELLS:
+            self._hand_over(context, spell + 1)
+
+    def _hand_over(self, context: "Context", spell: int) -> None:
         run_id = str(context["run_id"])
         trigger = PlacementTrigger(int(self.batch), self.dag_id, run_id, self.watched_task_id)
-        self.defer(trigger=trigger, method_name="complete")
-
-    def complete(self, context: "Context", event: Mapping[str, Any]) -> dict[str, Any]:
-        """Say what the trigger did."""
-        self.log.info("%s", event["summary"])
-        return dict(event)
+        self.defer(
+            trigger=trigger,
+            method_name="complete",
+            kwargs={"spell": spell},
+            timeout=NO_TRIGGERER,
+        )
 
 
 class PlacementTrigger(BaseTrigger):
@@ -82,19 +96,19 @@ class PlacementTrigger(BaseTrigger):
         return where, {**arguments, "task_id": watched.task_id}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until every pod's task has ended, or the night must have."""
+        """Look until every pod's task has ended, or for one spell."""
         from nightshift.orchestration.steps.watching import Memory
 
         settings = Settings.from_env(os.environ)
         memory, totals = Memory(), dict.fromkeys(("looks", "freed", "replanned", "moved"), 0)
-        start = monotonic_seconds()
-        while monotonic_seconds() - start < LONGEST_SECONDS:
+        start, ended = monotonic_seconds(), False
+        while not ended and monotonic_seconds() - start < SPELL_SECONDS:
             await self._look(settings, memory, totals)
-            if await asyncio.to_thread(has_ended, self._watched):
-                break
-            await asyncio.sleep(settings.watch_seconds)
+            ended = await asyncio.to_thread(has_ended, self._watched)
+            if not ended:
+                await asyncio.sleep(settings.watch_seconds)
         summary = ", ".join(f"{count} {what}" for what, count in totals.items())
-        yield TriggerEvent({**totals, "summary": summary})  # type: ignore[no-untyped-call]  # as above
+        yield TriggerEvent({**totals, "summary": summary, "ended": ended})  # type: ignore[no-untyped-call]  # as above
 
     async def _look(self, settings: Settings, memory: "Memory", totals: dict[str, int]) -> None:
         from nightshift.orchestration.steps.watching import look

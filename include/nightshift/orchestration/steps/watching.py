@@ -135,8 +135,9 @@ def _free(night: Night, batch: int, stuck: Sequence[ScanPod], now: dt.datetime) 
         if opened:
             note = f"freed by the watcher after {pod.age_seconds(now):.0f} s behind its gate"
             lines.append(f"{pod.shard}: {note}")
+            outcome = {"steering": "soft", "note": note}
             with transaction(night.writer) as connection:
-                add_outcome(connection, BatchId(batch), ShardName(pod.shard), {"note": note})
+                add_outcome(connection, BatchId(batch), ShardName(pod.shard), outcome)
     return tuple(lines)
 
 
