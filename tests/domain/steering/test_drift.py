@@ -104,4 +104,4 @@ def test_only_our_nominations_move(
 
 def test_the_pool_only_grows() -> None:
     wanted = {N1: PoolValue.RESERVE, N2: PoolValue.OPEN}
-    assert plan_widening(wanted, {N1: PoolValue.OPEN, N3: PoolValue.OPEN}) == {N2: PoolValue.OPEN}
+    assert plan_widening(wanted, {N1, N3}) == {N2: PoolValue.OPEN}

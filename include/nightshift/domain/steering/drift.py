@@ -7,7 +7,7 @@ so at the level ``soft`` drift is only written down.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightshift.domain.ids import NodeName, ShardName
@@ -123,7 +123,7 @@ def plan_moves(
 
 
 def plan_widening(
-    wanted: Mapping[NodeName, PoolValue], labelled: Mapping[NodeName, PoolValue]
+    wanted: Mapping[NodeName, PoolValue], labelled: Container[NodeName]
 ) -> dict[NodeName, PoolValue]:
     """Say which nodes to add to the pool; it only grows while the batch runs."""
     return {name: value for name, value in wanted.items() if name not in labelled}

@@ -16,7 +16,6 @@ from nightshift.cluster.pool import add_to_pool, list_pool
 from nightshift.cluster.scanpods import list_scan_pods, move_nomination, open_gate
 from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.kubejson import as_mapping
-from nightshift.domain.placement.affinity import PoolValue
 from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
 from nightshift.domain.placement.steering import SteeringLevel
 from nightshift.domain.steering.drift import (
@@ -212,24 +211,11 @@ def _read_rest(plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings)
 def _apply(
     night: Night, batch: BatchId, rest: _Rest, waiting: Waiting, steered: SteeredPlan
 ) -> Look:
-    """Carry a new plan out: the pool, which pods may need, then nominations, then the store."""
-    lines: list[str] = []
-    widening: dict[NodeName, PoolValue] = {}
-    if steered.pool_labels:
-        labelled = {node.name: PoolValue(node.value) for node in list_pool(night.cluster)}
-        widening = plan_widening(steered.pool_labels, labelled)
-        add_to_pool(night.cluster, batch, widening)
-        lines += [f"the pool takes {name} ({value})" for name, value in widening.items()]
+    """Carry a new plan out: nominations, then the pool, whose labels wake pods, then the store."""
     new = {placement.shard: placement for placement in steered.plan.shards}
-    moved = set()
-    if steered.steering.level.nominates:
-        for move in plan_moves(waiting.late, new):
-            try:
-                if move_nomination(night.cluster, move.pod.name, move.to):
-                    moved.add(ShardName(move.pod.shard))
-                    lines.append(str(move))
-            except NightshiftError as error:
-                lines.append(f"{move}: failed: {error}")
+    lines: list[str] = []
+    moved = _move(night, waiting, new, lines) if steered.steering.level.nominates else set()
+    widened = _widen(night, batch, steered, lines)
     changed = {
         shard: placement
         for shard, placement in new.items()
@@ -239,7 +225,34 @@ def _apply(
         for shard, placement in changed.items():
             predicted = steered.predicted.get(shard)
             change_placement(connection, batch, shard, placement.to_json(), predicted)
-    return Look(replanned=len(changed), moved=len(moved), widened=len(widening), lines=tuple(lines))
+    return Look(replanned=len(changed), moved=len(moved), widened=widened, lines=tuple(lines))
+
+
+def _move(
+    night: Night,
+    waiting: Waiting,
+    new: Mapping[ShardName, ShardPlacement],
+    lines: list[str],
+) -> set[ShardName]:
+    """Move nominations; one that fails, as its pod has just been bound, is tried no more."""
+    moved = set()
+    for move in plan_moves(waiting.late, new):
+        try:
+            if move_nomination(night.cluster, move.pod.name, move.to):
+                moved.add(ShardName(move.pod.shard))
+                lines.append(str(move))
+        except NightshiftError as error:
+            lines.append(f"{move}: failed: {error}")
+    return moved
+
+
+def _widen(night: Night, batch: BatchId, steered: SteeredPlan, lines: list[str]) -> int:
+    if not steered.pool_labels:
+        return 0
+    labelled = {node.name for node in list_pool(night.cluster)}
+    widening = plan_widening(steered.pool_labels, labelled)
+    lines += [f"the pool takes {name} ({value})" for name, value in widening.items()]
+    return add_to_pool(night.cluster, batch, widening)
 
 
 def _noted(
