@@ -1,5 +1,6 @@
 """Pictures as files: what the ending says, or a clear refusal."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,10 @@ def test_colours_follow_the_page_or_are_fixed() -> None:
 
 def test_no_nodes_is_a_picture_too() -> None:
     assert "the cluster has no nodes" in draw_nodes([], Heading("Nothing"))
+
+
+def test_a_reason_that_counts_pods_is_not_led_by_their_number() -> None:
+    (one,) = uses(1)
+    assert "gets 1 pod; because 0" in draw_nodes([one], Heading("Nodes"))
+    counted = replace(one, reason="opened for 1 pod")
+    assert "gets 1 pod" not in draw_nodes([counted], Heading("Nodes"))

@@ -72,7 +72,7 @@ def draw_nodes(uses: Sequence[NodeUse], heading: Heading, theme: Theme = Theme.A
         _append(picture, _strips(uses, top + 22))
     _append(picture, _table(rows, top + strip + 14))
     if whole:
-        alone = sum(1 for row in rows if row.nodes == 1)
+        alone = sum(1 for row in rows if not row.is_group)
         note = (
             f"{alone} of {len(uses):,} nodes are drawn one by one, those that the plan fills most; "
             "the others are summed up by what becomes of them."
@@ -139,7 +139,7 @@ def _table(rows: Sequence[Row], y: float) -> Iterator[drawsvg.DrawingElement]:
 
 
 def _draw_row(row: Row, y: float) -> Iterator[drawsvg.DrawingElement]:
-    style = "text" if row.nodes == 1 else "dim"
+    style = "dim" if row.is_group else "text"
     yield _text(_cut(row.label, _NAME_LETTERS), _NAME, y + 14, style, 12)
     for index, x in enumerate(_BARS):
         used, planned = row.used[index], row.planned[index]
@@ -152,8 +152,7 @@ def _draw_row(row: Row, y: float) -> Iterator[drawsvg.DrawingElement]:
         _append(bar, _bar(x, y + 2, _BEFORE, used, 0.0))
         _append(bar, _bar(x, y + 3 + _BEFORE, _AFTER, used, planned))
         yield bar
-    pods = f"gets {row.shards} pod{'s' if row.shards != 1 else ''}; " if row.shards else ""
-    why = _text(_cut(f"{pods}{row.reason}", _WHY_LETTERS), _WHY, y + 14, "dim", 12)
+    why = _text(_cut(row.why, _WHY_LETTERS), _WHY, y + 14, "dim", 12)
     why.append_title(_safe(row.reason))
     yield why
 

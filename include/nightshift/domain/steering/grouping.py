@@ -24,6 +24,7 @@ class Row:
     :param used: share of allocatable before the plan, by resource; may exceed 1.
     :param planned: what the plan adds to it.
     :param nodes: how many nodes it stands for.
+    :param is_group: it is a mean, even if of one node.
     """
 
     label: str
@@ -32,6 +33,17 @@ class Row:
     shards: int
     reason: str
     nodes: int = 1
+    is_group: bool = False
+
+    @property
+    def why(self) -> str:
+        """The reason, led by how many pods it gets unless the reason says so itself."""
+        pods = f"{self.shards} pod{'s' if self.shards != 1 else ''}"
+        return (
+            f"gets {pods}; {self.reason}"
+            if self.shards and pods not in self.reason
+            else self.reason
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ def _group(kind: str, members: Sequence[NodeUse]) -> Row:
         shards=sum(row.shards for row in rows),
         reason=f"{kind.partition(' ')[2]} (mean)",
         nodes=len(rows),
+        is_group=True,
     )
 
 

@@ -36,5 +36,4 @@ def _line(row: Row, width: int) -> str:
         f"{name} {draw_bar(used, planned)} {used:4.0%} -> {used + planned:4.0%}"
         for name, used, planned in zip(("cpu", "memory"), row.used, row.planned, strict=True)
     ]
-    pods = f"{row.shards} pods; " if row.shards else ""
-    return f"{row.label[:width]:{width}}  {'  '.join(parts)}  {pods}{row.reason}"
+    return f"{row.label[:width]:{width}}  {'  '.join(parts)}  {row.why}"
