@@ -1,13 +1,15 @@
 """Scan every repository that changed since its last scan.
 
-Clones it to a volume, ranks nodes by their free CPU and memory, runs scanners in pods that prefer
-the planned nodes, reads the results into the store, and cleans up.
+Clones it to a volume, ranks nodes by their free CPU and memory, runs scanners in pods that are led
+to the planned nodes (`watch` plans the rest again when the cluster changes), reads the results into
+the store, and cleans up.
 
 **When**: every night in the configured time zone (`NIGHTSHIFT_NIGHTLY_SCHEDULE`,
 `NIGHTSHIFT_TIME_ZONE`). One run at a time; a night that was missed is not caught up.
 
 **By hand**: *Trigger* shows a form: accounts, repositories, scanners, a ref, the placement
-strategy, *scan unchanged repositories too*, or a batch file. The defaults are the nightly run.
+strategy, how firmly pods are steered, their order when not all fit at once, *scan unchanged
+repositories too*, or a batch file. The defaults are the nightly run.
 
 **When it fails**: the task `report` names every scan without an outcome and why. Clear the failed
 task: finished scans are kept, a retry resumes, nothing is counted twice. `clean_workspace` runs
@@ -24,7 +26,7 @@ from datetime import timedelta
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import dag
 
-from nightshift.orchestration.callbacks import PodRecorder
+from nightshift.orchestration.callbacks import PodRecorder, PodSteerer
 from nightshift.orchestration.nightly import (
     clean_workspace,
     ingest_kwargs,
@@ -36,6 +38,7 @@ from nightshift.orchestration.nightly import (
 from nightshift.orchestration.params import nightly_params
 from nightshift.orchestration.pods import Stage, pod_operator_kwargs
 from nightshift.orchestration.schedules import cron_schedule
+from nightshift.orchestration.watching import WatchPlacement
 from nightshift.settings import Settings
 
 SETTINGS = Settings.from_env(os.environ)
@@ -60,8 +63,11 @@ def nightly_scan() -> None:
     ).expand_kwargs(clones)
     plan = rank_nodes(batch)
     scan = KubernetesPodOperator.partial(
-        **pod_operator_kwargs(Stage.SCAN, SETTINGS), callbacks=[PodRecorder]
+        **pod_operator_kwargs(Stage.SCAN, SETTINGS), callbacks=[PodSteerer]
     ).expand_kwargs(plan)
+    watch = WatchPlacement(
+        task_id="watch", batch=batch, watched_task_id="scan", retries=1, priority_weight=100
+    )
     ingest = KubernetesPodOperator.partial(
         **pod_operator_kwargs(Stage.INGEST, SETTINGS)
     ).expand_kwargs(plan.map(ingest_kwargs))
@@ -72,6 +78,7 @@ def nightly_scan() -> None:
 
     # Written out: a `with` block of the teardown would not hold it back for mapped tasks.
     clone >> plan >> scan >> ingest >> summary >> clean
+    plan >> watch >> summary
 
 
 nightly_scan()

@@ -21,9 +21,10 @@ def test_the_table_has_ratio_ranking_reasons_and_affinity(quiet: Local, tmp_path
     lines = result.out.splitlines()
     assert lines[0] == "1 job asking cpu 500m, memory 3500M in all"
     assert lines[1] == "ratio 0.5714285714 (memory-heavy)"
-    assert lines[4].split() == ["rank", "node", "candidate", "why"]
-    assert lines[5].startswith("1     n2    yes        free: cpu 1, memory 31Gi")
-    assert lines[6].startswith("2     n1    yes        free: cpu 4, memory 16Gi")
+    assert lines[3].startswith("steering soft: 2 nodes: the scheduler scores every one")
+    assert lines[5].split() == ["rank", "node", "candidate", "why"]
+    assert lines[6].startswith("1     n2    yes        free: cpu 1, memory 31Gi")
+    assert lines[7].startswith("2     n1    yes        free: cpu 4, memory 16Gi")
     assert "# default/flask: n2 ranks first where it fits" in result.out
     affinity = yaml.safe_load(result.out[result.out.index("\naffinity:") :])["affinity"]
     terms = affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
@@ -74,9 +75,9 @@ def test_above_100_nodes_the_schedulers_sample_is_mentioned(tmp_path: Path) -> N
     with running_server(tmp_path / "large", nodes) as server:
         result = call("rank", "-f", batch, "--strategy", "ratio", environ=environ_of(server))
         packed = call("rank", "-f", batch, environ=environ_of(server))
-    assert "soft: 200 nodes: the scheduler scores 100 of them for a pod" in packed.out
-    assert "predicted hit rate 50%" in packed.out
-    assert "the scheduler scores about 100 of 200 nodes for a pod" in result.out
+    for shown in (result, packed):
+        assert "steering pool: 200 nodes: the scheduler scores 100 of them for a pod" in shown.out
+        assert "NIGHTSHIFT_PRIORITY_CLASS=nightshift-scans" in shown.out
     assert result.out.count("- weight: ") == 16
 
 
@@ -92,7 +93,7 @@ def test_a_packed_batch_shows_what_is_opened_and_how_good_that_is(
     assert lines[4].startswith(
         "no placement opens fewer than 1 (bound: volume); gap 0.0%; found by "
     )
-    reasons = {line.split()[1]: " ".join(line.split()[3:]) for line in lines[7:9]}
+    reasons = {line.split()[1]: " ".join(line.split()[3:]) for line in lines[8:10]}
     assert reasons["n1"].startswith("in use anyway, takes 3 pods; free: ")
     assert reasons["n2"].startswith("opened for 3 pods; free: ")
 
@@ -193,3 +194,30 @@ def test_bad_settings_are_one_message(tmp_path: Path) -> None:
 def test_a_wrong_command_line_is_code_2() -> None:
     assert call("rank", "--nonsense", environ={}).code == 2
     assert call("rank", environ={}).code == 2
+
+
+@pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_plan_can_be_drawn(quiet: Local, tmp_path: Path, ending: str, start: bytes) -> None:
+    path = tmp_path / f"plan.{ending}"
+    batch = write_batch(tmp_path, job())
+    result = call("rank", "-f", batch, "--plot", str(path), environ=quiet.environ)
+    assert result.code == 0
+    assert result.err == f"{path}: written\n"
+    assert path.read_bytes().startswith(start)
+    if ending == "svg":
+        assert ">n1<" in path.read_text()
+        assert "1 pods on 2 nodes" in path.read_text()
+
+
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    result = call("rank", "-f", "nowhere.json", "--plot", "plan.gif", environ={})
+    assert (result.code, result.out) == (1, "")
+    assert "plan.gif: must end in .svg or .png" in result.err
+
+
+def test_the_steering_level_is_shown_with_what_it_lacks(quiet: Local, tmp_path: Path) -> None:
+    batch = write_batch(tmp_path, job())
+    options = ["rank", "-f", batch, "--steering", "nominate", "-o", "json"]
+    steering = json.loads(call(*options, environ=quiet.environ).out)["steering"]
+    assert steering["level"] == "soft"
+    assert "NIGHTSHIFT_PRIORITY_CLASS=nightshift-scans" in steering["reason"]

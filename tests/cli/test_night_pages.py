@@ -11,6 +11,7 @@ from nightshift.cli.demo_verdict import judge_own
 from nightshift.cli.night_pods import PodOnNode
 from nightshift.cli.night_report import print_report
 from nightshift.cli.night_watch import Look, describe, draw
+from nightshift.domain.steering.outcomes import PlacementOutcome
 from nightshift.store.summaries import (
     BatchProgress,
     BatchSummary,
@@ -57,7 +58,16 @@ SUMMARY = BatchSummary(
         TamperingNote("anna", "app", "inline_suppression", "a.py", "noqa on line 1"),
         TamperingNote("anna", "app", "inline_suppression", "b.py", "noqa on line 2"),
     ),
-    shards=(ShardSummary("s001", "scan", "anna", 2, "n1", "n2", "pod", "Completed", 9.0, 4.25),),
+    shards=(
+        ShardSummary(
+            *("s001", "scan", "anna", 2, "n1", "n2", "pod", "Completed", 9.0, 4.25),
+            predicted=0.8,
+            start_seconds=3.0,
+        ),
+    ),
+    placement=PlacementOutcome(
+        "soft", "soft: 200 nodes", 1, 0, predicted_rate=0.8, actual_rate=0.0
+    ),
 )
 
 
@@ -81,8 +91,10 @@ def test_a_report_says_what_was_scanned_what_was_not_and_where() -> None:
     assert "[red]not markup[/red]" in text
     assert "2 files" in text, "an author's suppressions are one row a repository"
     assert "noqa on line 1" not in text
+    assert "steering soft: 200 nodes" in text
+    assert "0 of 1 pods met their planned node: 0%, predicted were 80%" in text
     (shard,) = [line.split() for line in text.splitlines() if line.strip().startswith("s001")]
-    assert shard == ["s001", "anna", "2", "n1", "n2", "4.2", "Completed"]
+    assert shard == ["s001", "anna", "2", "n1", "80%", "n2", "3", "s", "4.2", "Completed"]
 
 
 def test_empty_lists_are_not_shown() -> None:

@@ -103,6 +103,9 @@ def test_the_night_is_wired_in_order_and_the_teardown_waits_for_the_mapped_pods(
     assert "scan" in upstream["ingest"]
     assert "ingest" in upstream["report"]
     assert "report" in upstream["clean_workspace"]
+    assert upstream["watch"] >= {"rank_nodes"}
+    assert "watch" in upstream["report"], "the pool's labels go after the watcher"
+    assert "scan" not in upstream["watch"], "it runs beside the scans"
     clean = night.get_task("clean_workspace")
     assert clean.is_teardown
     assert not clean.on_failure_fail_dagrun, "the run's last word is the report's"

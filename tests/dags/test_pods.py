@@ -1,6 +1,7 @@
 """The pods of the night, as KubernetesPodOperator would post them."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,16 +38,16 @@ POD = ShardPod(
 )
 
 
-def build(stage: Stage, settings: Settings | None = None) -> dict[str, Any]:
+def build(stage: Stage, settings: Settings | None = None, pod: ShardPod = POD) -> dict[str, Any]:
     kwargs = pod_operator_kwargs(stage, settings or Settings.from_env({}))
     for name in ("pool", "trigger_rule", "max_active_tis_per_dagrun"):  # the Dag's, not the pod's
         kwargs.pop(name)
-    mapped = json.loads(json.dumps(mapped_kwargs(POD)))  # as it comes out of XCom
+    mapped = json.loads(json.dumps(mapped_kwargs(pod)))  # as it comes out of XCom
     operator = KubernetesPodOperator(**kwargs, **mapped)
     context = {"task": operator, "ti": SimpleNamespace(try_number=2, max_tries=2)}
     operator.render_template_fields(context)  # type: ignore[arg-type]  # what templates use of it
-    pod = operator.build_pod_request_obj(None, dry_run=True)
-    built: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
+    request = operator.build_pod_request_obj(None, dry_run=True)
+    built: dict[str, Any] = ApiClient().sanitize_for_serialization(request)
     return built
 
 
@@ -80,6 +81,12 @@ def test_what_is_mapped_arrives(stage: Stage) -> None:
     assert pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == "nightshift"
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     assert volumes["workspace"]["persistentVolumeClaim"]["claimName"] == "workspace-payments-7"
+
+
+def test_a_nomination_is_an_annotation_beside_the_templates() -> None:
+    annotations = build(Stage.SCAN, pod=replace(POD, nominated="n1"))["metadata"]["annotations"]
+    assert annotations["nightshift/nominated"] == "n1"
+    assert annotations["karpenter.sh/do-not-disrupt"] == "true"
 
 
 def test_scan_pods_read_sources_and_have_no_secret() -> None:

@@ -37,12 +37,18 @@ def database_url(night_server: EmbeddedPostgres, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[BackgroundCluster]:
+def node_options() -> list[str]:
+    """The cluster's nodes, as ``name=cpu,memory``; a module may have others."""
+    return ["big=8,32Gi", "small=2,4Gi", "tiny=500m,512Mi"]
+
+
+@pytest.fixture
+def kube(tmp_path: Path, node_options: list[str]) -> Iterator[BackgroundCluster]:
     """Three nodes; pods pretend to run, so volumes and plans are real and nothing else is."""
     folder = tmp_path / "cluster"
     options = ClusterOptions(
         data_dir=folder,
-        nodes=parse_node_options(["big=8,32Gi", "small=2,4Gi", "tiny=500m,512Mi"]),
+        nodes=parse_node_options(node_options),
         kubelet=KubeletOptions(folder / "kubelet", pretend_seconds=0.1),
     )
     with cluster_in_background(options) as running:

@@ -12,7 +12,7 @@ from nightshift.errors import CapacityImpossible, ClusterUnavailable, ConfigErro
 from nightshift.orchestration.steps.connections import connected
 from nightshift.orchestration.steps.leftovers import apply_cleaning, plan_cleaning
 from nightshift.orchestration.steps.opening import open_night
-from nightshift.orchestration.steps.ranking import plan_scans
+from nightshift.orchestration.steps.ranking import PlacementWish, plan_scans
 from nightshift.orchestration.steps.reporting import report_night
 from nightshift.orchestration.steps.selection import Selection
 from nightshift.orchestration.steps.workspaces import clean, prepare
@@ -21,6 +21,7 @@ from tests.orchestration.conftest import World
 
 MakeWorld = Callable[..., World]
 SCANNERS = 4
+RATIO, NONE = PlacementWish("ratio"), PlacementWish("none")
 GI = 2**30
 
 
@@ -36,7 +37,7 @@ def test_a_night_from_registry_to_pods(make_world: MakeWorld) -> None:
     assert [item["labels"]["nightshift/account"] for item in clones] == ["anna", "ben"]
     assert sorted(world.names("persistentvolumeclaims")) == ["ws--anna--1", "ws--ben--1"]
 
-    scans = plan_scans(world.settings, batch, "ratio", utc_now)
+    scans = plan_scans(world.settings, batch, RATIO, utc_now)
     assert {item["labels"]["nightshift/claim"] for item in scans} == {"ws--anna--1", "ws--ben--1"}
     for item in scans:
         check_affinity(item["affinity"])
@@ -52,8 +53,8 @@ def test_every_step_may_be_repeated(make_world: MakeWorld) -> None:
     world.write_registry({"anna": ["one"]})
     assert start(world) == start(world) == 1
     assert prepare(world.settings, 1, utc_now) == prepare(world.settings, 1, utc_now)
-    first = plan_scans(world.settings, 1, "ratio", utc_now)
-    assert plan_scans(world.settings, 1, "ratio", utc_now) == first
+    first = plan_scans(world.settings, 1, RATIO, utc_now)
+    assert plan_scans(world.settings, 1, RATIO, utc_now) == first
     assert world.summary(1).totals.scans == SCANNERS
 
 
@@ -71,7 +72,7 @@ def test_pods_that_left_no_word_get_an_outcome_and_the_volume_goes(make_world: M
     world.write_registry({"anna": ["one"]})
     batch = start(world)
     prepare(world.settings, batch, utc_now)
-    plan_scans(world.settings, batch, "none", utc_now)
+    plan_scans(world.settings, batch, NONE, utc_now)
     assert clean(world.settings, batch, utc_now) == 0, "scans are open: the volume stays"
     totals = report_night(world.settings, batch, utc_now)
     assert totals["outcomes"] == {"not_run": {"night_over": SCANNERS}}
@@ -169,7 +170,7 @@ def test_a_batch_file_decides_what_its_pods_ask_for(make_world: MakeWorld) -> No
     (folder / "tonight.json").write_text(json.dumps({"jobs": jobs}))
     batch = start(world, selection=Selection(batch_file="tonight.json"))
     prepare(world.settings, batch, utc_now)
-    urgent, others = plan_scans(world.settings, batch, "ratio", utc_now)
+    urgent, others = plan_scans(world.settings, batch, RATIO, utc_now)
     assert urgent["container_resources"]["requests"] == {"cpu": "1000m", "memory": str(6 * GI)}
     assert others["container_resources"]["limits"] == {"memory": str(1 * GI)}
     items = {item["repository"]: item for item in world.work_items(others)}
@@ -187,7 +188,7 @@ def test_no_node_that_could_ever_fit_starts_nothing(make_world: MakeWorld) -> No
         lambda cluster: [cluster.store.delete("nodes", name) for name in ("big", "small")]
     )
     with pytest.raises(CapacityImpossible, match="s001"):
-        plan_scans(world.settings, batch, "ratio", utc_now)
+        plan_scans(world.settings, batch, RATIO, utc_now)
     assert not [name for name in world.names("configmaps") if name.startswith("work")]
 
 

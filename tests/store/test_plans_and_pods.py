@@ -161,6 +161,20 @@ def test_history_helps_to_plan_the_next_night(nights: Nights) -> None:
     assert [(s.last_seconds, s.last_peak_bytes) for s in again] == [(300.0, 77), (None, 0)]
 
 
+def test_one_slow_night_does_not_change_what_is_expected(nights: Nights) -> None:
+    for seconds in (20, 300, 10):
+        batch, scans = nights.open()
+        finished = NOW + dt.timedelta(seconds=seconds)
+        end = store.ScanEnd(Outcome.SUCCEEDED, Reason.OK, started_at=NOW, finished_at=finished)
+        with store.transaction(nights.engine) as connection:
+            nothing = store.ScanFindings("", (), {}, why_not_close="a test")
+            store.ingest_scan(connection, batch, scans[0], end, nothing, NOW)
+            store.abort_batch(connection, batch, "a test", NOW)
+    _, again = nights.open()
+    assert again[0].last_seconds == 20.0
+    assert again[0].account_weight == 1
+
+
 def test_workspace_is_released_when_no_scan_needs_it(nights: Nights) -> None:
     batch, scans = nights.open()
     with store.transaction(nights.engine) as connection:

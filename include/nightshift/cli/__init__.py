@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from nightshift.cli.check import check
 from nightshift.cli.demo import demo
+from nightshift.cli.placement import placement
 from nightshift.cli.rank import rank
 from nightshift.cli.run import run
 from nightshift.cli.settings import show_settings
@@ -27,6 +28,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Work with the reviewed files.", no_args_is_help=True)
 
 app.command()(rank)
+app.command()(placement)
 app.command()(run)
 app.command("settings")(show_settings)
 app.command()(migrate)

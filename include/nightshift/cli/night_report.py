@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nightshift.domain.steering.outcomes import describe_outcome
 from nightshift.store.summaries import BatchSummary
 
 INLINE = "inline_suppression"
@@ -28,6 +29,8 @@ def print_report(console: Console, summary: BatchSummary) -> None:
     _print_table(console, _repositories(summary), "repositories")
     _print_table(console, _not_scanned(summary), "not scanned")
     _print_table(console, _tampering(summary), "attempts to escape or to silence a scan")
+    for line in describe_outcome(summary.placement):
+        console.print(Text(line))
     _print_table(
         console, _shards(summary), "pods: where they were meant to run, and where they ran"
     )
@@ -84,14 +87,19 @@ def _tampering(summary: BatchSummary) -> Table:
 
 
 def _shards(summary: BatchSummary) -> Table:
-    table = Table("shard", "account", "scans", "meant for", "ran on", "seconds", "ended")
+    table = Table(
+        *("shard", "account", "scans", "meant for", "predicted", "ran on", "started after"),
+        *("seconds", "ended"),
+    )
     for one in summary.shards:
         table.add_row(
             one.shard,
             one.account,
             str(one.scans or ""),
             one.planned_node or "-",
+            "" if one.predicted is None else f"{one.predicted:.0%}",
             one.node or "-",
+            "" if one.start_seconds is None else f"{one.start_seconds:.0f} s",
             "" if one.seconds is None else f"{one.seconds:.1f}",
             one.terminated_reason,
         )

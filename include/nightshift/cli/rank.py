@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,11 +16,22 @@ from nightshift.domain.ids import ShardName
 from nightshift.domain.nodes import Node, describe_resources
 from nightshift.domain.placement.names import StrategyName
 from nightshift.domain.placement.plans import Packing, PlacementPlan, ShardDemand
-from nightshift.domain.placement.scheduler_model import nodes_to_score
-from nightshift.domain.placement.strategies import strategy_by_name
+from nightshift.domain.placement.steering import SteeringChoice
+from nightshift.domain.steering.choosing import Granted
+from nightshift.domain.steering.steered import SteeredPlan, make_plan
+from nightshift.domain.steering.usage import NodeUse, measure_use
 from nightshift.errors import ConfigError
+from nightshift.pictures.files import check_picture_path, write_picture
 from nightshift.settings import Settings
 
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw the nodes before and after the plan, as .svg or .png.",
+    ),
+]
 StrategyOption = Annotated[
     StrategyName | None,
     typer.Option(
@@ -45,9 +57,18 @@ def rank(
     context: typer.Context,
     file: FileOption,
     strategy: StrategyOption = None,
+    steering: Annotated[
+        SteeringChoice | None,
+        typer.Option(
+            "--steering",
+            help="How firmly pods are led to their nodes. Default: the setting "
+            "NIGHTSHIFT_STEERING.",
+        ),
+    ] = None,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="A table for people, else YAML or JSON.")
     ] = Format.TABLE,
+    plot: PlotOption = None,
 ) -> None:
     """Rank nodes for a batch, and say why.
 
@@ -56,14 +77,23 @@ def rank(
     """
     shell: Shell = context.obj
     settings = shell.settings()
+    if plot is not None:
+        check_picture_path(plot)
     batch = read_batch(shell, settings, file)
     chosen = choose_strategy(strategy, settings)
-    plan = plan_batch(batch, read_nodes(settings), chosen)
+    nodes, granted = read_cluster(settings)
+    demands = list_demands(batch)
+    wanted = steering or SteeringChoice(settings.steering)
+    steered = make_plan(chosen, wanted, granted, nodes, demands)
     if output is Format.TABLE:
-        _print_tables(shell, batch, plan)
+        _print_tables(shell, batch, steered)
     else:
-        text = _write(plan, output)
+        text = _write(steered, output)
         shell.print_text(text)
+    if plot is not None:
+        uses = measure_use(nodes, demands, steered.plan, steered.pool_labels)
+        write_picture(plot, _draw(steered, uses))
+        shell.say(f"{plot}: written")
 
 
 def choose_strategy(option: StrategyName | None, settings: Settings) -> StrategyName:
@@ -94,13 +124,25 @@ def read_nodes(settings: Settings) -> list[Node]:
         cluster.close()
 
 
-def plan_batch(batch: BatchFile, nodes: Sequence[Node], strategy: StrategyName) -> PlacementPlan:
-    """Place each job of a batch as one pod that asks what the file says.
+def read_cluster(settings: Settings) -> tuple[list[Node], Granted]:
+    """Read the cluster's nodes, and what it would let a night do.
 
-    :raises CapacityImpossible: if a job fits no node even when it is empty.
+    :raises NightshiftError: if the cluster cannot be reached or read.
     """
-    demands = [ShardDemand(shown_name(job), job.request) for job in batch.in_starting_order()]
-    return strategy_by_name(strategy).plan(nodes, demands)
+    from nightshift.cluster.client import connect  # late: `--help` needs no Kubernetes client
+    from nightshift.cluster.nodes import read_snapshot
+    from nightshift.cluster.rights import read_rights
+
+    cluster = connect(settings)
+    try:
+        return read_snapshot(cluster), read_rights(cluster, settings.priority_class)
+    finally:
+        cluster.close()
+
+
+def list_demands(batch: BatchFile) -> list[ShardDemand]:
+    """Count each job of a batch as one pod that asks what the file says."""
+    return [ShardDemand(shown_name(job), job.request) for job in batch.in_starting_order()]
 
 
 def shown_name(job: BatchJob) -> ShardName:
@@ -108,9 +150,18 @@ def shown_name(job: BatchJob) -> ShardName:
     return ShardName(f"{job.account}/{job.name}")
 
 
-def _write(plan: PlacementPlan, output: Format) -> str:
-    document: dict[str, Any] = plan.to_json()
-    for shard, shown in zip(plan.shards, document["shards"], strict=True):
+def _draw(steered: SteeredPlan, uses: Sequence[NodeUse]) -> str:
+    from nightshift.pictures.nodes import Heading, draw_nodes  # late: few plans are drawn
+
+    plan = steered.plan
+    lines = (f"strategy {plan.strategy}: {plan.reason}", f"steering {steered.steering.reason}")
+    return draw_nodes(uses, Heading(f"{len(plan.shards)} pods on {len(uses):,} nodes", lines))
+
+
+def _write(steered: SteeredPlan, output: Format) -> str:
+    document: dict[str, Any] = steered.plan.to_json()
+    document["steering"] = steered.steering.to_json()
+    for shard, shown in zip(steered.plan.shards, document["shards"], strict=True):
         shown["job"] = shown.pop("shard")
         shown["affinity"] = shard.affinity()
     document["jobs"] = document.pop("shards")
@@ -119,19 +170,15 @@ def _write(plan: PlacementPlan, output: Format) -> str:
     return yaml.safe_dump(document, sort_keys=False).rstrip()
 
 
-def _print_tables(shell: Shell, batch: BatchFile, plan: PlacementPlan) -> None:
+def _print_tables(shell: Shell, batch: BatchFile, steered: SteeredPlan) -> None:
+    plan = steered.plan
     jobs = f"{len(batch.jobs)} job{'s' if len(batch.jobs) != 1 else ''}"
     shell.print_text(f"{jobs} asking {describe_resources(plan.demand)} in all")
     shell.print_text(f"ratio {plan.to_json()['ratio']} ({plan.ratio.heaviness})")
     shell.print_text(f"strategy {plan.strategy}: {plan.reason}")
     if plan.packing is not None:
         _print_packing(shell, plan.packing)
-    scored = nodes_to_score(len(plan.ranking))
-    if plan.packing is None and scored < len(plan.ranking):
-        shell.print_text(
-            f"the scheduler scores about {scored} of {len(plan.ranking)} nodes for a pod; where "
-            "the preferred one is not among them, the preference has no effect"
-        )
+    shell.print_text(f"steering {steered.steering.reason}")
     shell.print_text("")
     rows = [
         (str(place), node.name, "yes" if node.candidate else "no", node.reason)

@@ -1,4 +1,4 @@
-"""What the worker notes down about a pod: which node it ran on, and how its container ended.
+"""What the worker does beside a pod: it steers scan pods, and notes down where all of them ran.
 
 The plan says which node each shard prefers; this says where it went, so that the report can show
 both. A container that the kernel or the kubelet ended leaves its reason here, because nothing
@@ -12,7 +12,9 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from kubernetes.client import V1ContainerStateTerminated, V1Pod  # noqa: TID253 - KPO has imported it
 
+from nightshift.domain.steering.scanpods import GATE, NOMINATED, parse_nominations
 from nightshift.errors import RetryableError
+from nightshift.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,51 @@ class PodRecorder(KubernetesPodOperatorCallback):
         _record(pod)
 
 
-def _record(pod: V1Pod) -> None:
+class PodSteerer(PodRecorder):
+    """Steers scan pods while they are made, and records them like all others."""
+
+    @staticmethod
+    def on_pod_manifest_created(*, pod_request: V1Pod, **_: Any) -> None:  # noqa: ANN401 - KPO's signature
+        """Wait for the brake, take the newest plan, and gate a pod that is to be nominated."""
+        from nightshift.clock import utc_now
+        from nightshift.orchestration.steps.steering import PodWish, prepare_pod
+
+        labels, annotations = pod_request.metadata.labels, pod_request.metadata.annotations or {}
+        mapped = PodWish(None, next(iter(parse_nominations(annotations.get(NOMINATED, ""))), None))
+        settings = Settings.from_env(os.environ)
+        batch, shard = int(labels["nightshift/batch"]), labels["nightshift/shard"]
+        wish = prepare_pod(settings, batch, shard, mapped, utc_now)
+        if wish.affinity is not None:
+            pod_request.spec.affinity = wish.affinity or None
+        annotations.pop(NOMINATED, None)
+        if wish.nominated is not None:
+            annotations[NOMINATED] = wish.nominated
+            gates = pod_request.spec.scheduling_gates or []
+            pod_request.spec.scheduling_gates = [*gates, {"name": GATE}]
+        pod_request.metadata.annotations = annotations
+
+    @staticmethod
+    def on_pod_creation(*, pod: V1Pod, **_: Any) -> None:  # noqa: ANN401 - KPO's signature
+        """Nominate a gated pod and let it go; a pod that a try before this one made, too."""
+        from nightshift.orchestration.steps.steering import steer_pod
+
+        note = ""
+        nominations = parse_nominations((pod.metadata.annotations or {}).get(NOMINATED, ""))
+        if any(gate.name == GATE for gate in pod.spec.scheduling_gates or ()):
+            settings = Settings.from_env(os.environ)
+            note = steer_pod(settings, pod.metadata.name, next(iter(nominations), None))
+        nominated = bool(nominations) and not note
+        _record(pod, {"steering": _level(pod, nominated=nominated), "note": note})
+
+
+def _level(pod: V1Pod, *, nominated: bool) -> str:
+    """Say how a pod was really steered, in the words of the plan."""
+    node = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+    pooled = node is not None and node.required_during_scheduling_ignored_during_execution
+    return "+".join(n for n, has in (("pool", pooled), ("nominate", nominated)) if has) or "soft"
+
+
+def _record(pod: V1Pod, outcome: dict[str, Any] | None = None) -> None:
     """Write what is known of the pod; a busy store must not fail a scan that went well."""
     from nightshift.orchestration.steps.recording import record_pod
     from nightshift.store.records import PodRecord
@@ -49,6 +95,7 @@ def _record(pod: V1Pod) -> None:
                 started_at=pod.status.start_time if pod.status else None,
                 finished_at=terminated.finished_at if terminated else None,
                 terminated_reason=_reason(pod, terminated),
+                outcome={**_delays(pod, terminated), **(outcome or {})},
             ),
         )
     except RetryableError as error:
@@ -61,6 +108,22 @@ def _terminated(pod: V1Pod) -> V1ContainerStateTerminated | None:
         if status.name == "base":
             return status.state.terminated if status.state else None
     return None
+
+
+def _delays(pod: V1Pod, terminated: V1ContainerStateTerminated | None) -> dict[str, float]:
+    """Say how long after its creation the pod was bound, and its container started."""
+    conditions = (pod.status.conditions if pod.status else None) or []
+    bound = [c for c in conditions if c.type == "PodScheduled" and c.status == "True"]
+    moments = {
+        "wait_seconds": bound[0].last_transition_time if bound else None,
+        "start_seconds": terminated.started_at if terminated else None,
+    }
+    created = pod.metadata.creation_timestamp
+    return {
+        name: max(0.0, (moment - created).total_seconds())
+        for name, moment in moments.items()
+        if moment is not None and created is not None
+    }
 
 
 def _reason(pod: V1Pod, terminated: V1ContainerStateTerminated | None) -> str:

@@ -49,10 +49,10 @@ def rank_nodes(batch: int | None) -> list[dict[str, Any]]:
 
     Runs even when a clone pod failed for good: the other accounts' scans go on.
     """
-    from nightshift.orchestration.steps.ranking import plan_scans
+    from nightshift.orchestration.steps.ranking import PlacementWish, plan_scans
 
-    strategy = str(get_current_context()["params"]["strategy"])
-    return plan_scans(_settings(), _opened(batch), strategy, utc_now)
+    wish = PlacementWish.from_params(dict(get_current_context()["params"]))
+    return plan_scans(_settings(), _opened(batch), wish, utc_now)
 
 
 def ingest_kwargs(scan: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def report(batch: int | None) -> dict[str, Any]:
 @task
 @as_airflow_errors
 def clean_workspace(batch: int) -> int:
-    """Delete the volumes and work lists of accounts whose scans have all ended."""
+    """Delete volumes and work lists of accounts whose scans have all ended; empty the pool."""
     from nightshift.orchestration.steps.workspaces import clean
 
     return clean(_settings(), batch, utc_now)

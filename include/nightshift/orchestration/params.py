@@ -52,6 +52,21 @@ def nightly_params(settings: Settings) -> dict[str, Param]:
             title="Placement strategy",
             description="How nodes are ranked and which node each pod prefers.",
         ),
+        "steering": Param(
+            settings.steering,
+            type="string",
+            enum=["auto", "soft", "nominate", "pool", "pool+nominate"],
+            title="Steering",
+            description="How firmly pods are led to their planned nodes. auto: the strongest that "
+            "makes sense and is allowed. The plan says which it was, and why.",
+        ),
+        "order": Param(
+            settings.wave_order,
+            type="string",
+            enum=["fifo", "shortest", "longest"],
+            title="Order",
+            description="Which pods of an account start first when not all fit at once.",
+        ),
         "force": Param(
             False,
             type="boolean",

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from nightshift.domain.resources import Resources
+from nightshift.domain.steering.scanpods import NOMINATED
 from nightshift.settings import Settings
 
 TEMPLATES = Path(__file__).parent / "pods"
@@ -125,7 +126,8 @@ class ShardPod:
     """What differs between the pods of a stage.
 
     :param claim: the volume's claim; ``work`` names the ConfigMap with the work list ("" for none).
-    :param affinity: plain camelCase JSON, preferred terms only.
+    :param affinity: plain camelCase JSON; preferred terms, and the pool's label at most.
+    :param nominated: the node to nominate it to; "" creates it without a gate.
     """
 
     batch: int
@@ -137,6 +139,7 @@ class ShardPod:
     deadline_seconds: int
     work: str = ""
     affinity: Mapping[str, Any] | None = None
+    nominated: str = ""
 
 
 def mapped_kwargs(pod: ShardPod) -> dict[str, Any]:
@@ -156,7 +159,9 @@ def mapped_kwargs(pod: ShardPod) -> dict[str, Any]:
     }
     if pod.work:
         labels["nightshift/work"] = pod.work
+    steered = {"annotations": {NOMINATED: pod.nominated}} if pod.nominated else {}
     return {
+        **steered,
         "arguments": list(pod.arguments),
         "affinity": dict(pod.affinity or {}),
         "container_resources": {

@@ -25,9 +25,11 @@ from nightshift.settings.kinds import (
     PROTOCOLS,
     PULL_POLICY,
     QUANTITY,
+    STEERING,
     TEXT,
     TIME_ZONE,
     VOLUME_ACCESS,
+    WAVE_ORDER,
     Kind,
     whole_number,
 )
@@ -145,6 +147,30 @@ class Settings:
     pool: str = _setting(TEXT, "scans", "The Airflow pool that bounds pods at work.")
     strategy: str = _setting(
         DNS_NAME, "pack", "How pods are placed: pack, ratio, ratio-walk, spread or none."
+    )
+    steering: str = _setting(
+        STEERING,
+        "auto",
+        "How firmly pods are led to their planned nodes: auto, soft, nominate, pool or "
+        "pool+nominate. auto is soft below 100 nodes, then the strongest that is allowed.",
+    )
+    wave_order: str = _setting(
+        WAVE_ORDER,
+        "fifo",
+        "Which pods of an account start first when not all fit at once: fifo, shortest or longest.",
+    )
+    late_seconds: int = _setting(
+        whole_number(5, 3600),
+        "30",
+        "A scan pod that waits longer for a node has the rest of the night planned again.",
+    )
+    watch_seconds: int = _setting(
+        whole_number(1, 300), "10", "How often scan pods are looked at while they run."
+    )
+    brake_pods: int = _setting(
+        whole_number(1, 10_000),
+        "20",
+        "No scan pod is made while so many wait for a node, until half of them have one.",
     )
     max_shards: int = _setting(
         whole_number(1, 1000), "300", "Shards (mapped tasks) a run; Airflow itself ends at 1,024."

@@ -124,6 +124,7 @@ class PodRecord:
 
     :param terminated_reason: of its container or of the pod: Completed, Error, OOMKilled, Evicted,
         DeadlineExceeded, NodeLost; "" while it runs.
+    :param outcome: more about how it was placed, as JSON; added to what is known already.
     """
 
     pod: str
@@ -131,6 +132,23 @@ class PodRecord:
     started_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
     terminated_reason: str = ""
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """A shard's stored plan.
+
+    :param pod: the last pod that is known of it; "" before its first one.
+    :param ended: its pods have done their work, or used up their tries.
+    :param plan: as it was saved, with what has been added since.
+    """
+
+    name: ShardName
+    account: AccountName
+    pod: str
+    ended: bool
+    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +157,10 @@ class OpenScan:
 
     :param state: planned, or the outcome.
     :param checkout_state: planned, ready or not_run.
-    :param last_seconds: the mean wall time of its last ten successes; None if there is none.
+    :param last_seconds: the median wall time of its last ten successes; None if there is none.
     :param last_peak_bytes: the largest memory peak of these.
     :param last_bytes: the size of the tree when it was last fetched; 0 if it never was.
+    :param account_weight: its account's share of the night against other accounts.
     """
 
     scan: ScanName
@@ -161,4 +180,5 @@ class OpenScan:
     last_seconds: float | None
     last_peak_bytes: int
     last_bytes: int
+    account_weight: int = 1
     needs: ScanNeeds = field(default_factory=ScanNeeds)

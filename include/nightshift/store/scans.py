@@ -10,7 +10,7 @@ from nightshift.domain.resources import Resources
 from nightshift.store.records import BatchId, OpenScan
 
 _QUERY = """
-SELECT s.scan, a.name AS account, r.name AS repository, r.id AS repository_id, c.remote,
+SELECT s.scan, a.name AS account, a.weight, r.name AS repository, r.id AS repository_id, c.remote,
        s.commit_id AS commit, s.scanner, s.scanner_id, k.finds_secrets, s.cache_key, s.shard,
        s.asked_cpu_millis, s.asked_memory_bytes, s.asked_seconds, s.priority,
        s.state, s.reason, c.state AS checkout_state, past.seconds, past.peak_bytes, r.size_bytes
@@ -20,7 +20,9 @@ JOIN repositories r ON r.id = s.repository_id
 JOIN accounts a ON a.id = s.account_id
 JOIN scanners k ON k.id = s.scanner_id
 LEFT JOIN LATERAL (
-    SELECT avg(extract(epoch FROM p.finished_at - p.started_at)) AS seconds,
+    SELECT percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM p.finished_at - p.started_at)
+           ) AS seconds,
            max(p.peak_bytes) AS peak_bytes
     FROM (
         SELECT started_at, finished_at, peak_bytes FROM scans p
@@ -74,6 +76,7 @@ def _read(
             last_seconds=None if row.seconds is None else float(row.seconds),
             last_peak_bytes=row.peak_bytes or 0,
             last_bytes=row.size_bytes,
+            account_weight=row.weight,
             needs=ScanNeeds(
                 Resources(row.asked_cpu_millis, row.asked_memory_bytes),
                 row.asked_seconds,

@@ -1,7 +1,6 @@
 """Which pod does what: the plan as it was made, and what the cluster made of it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from nightshift.domain.ids import ShardName
 from nightshift.errors import Conflict, NotFound
 from nightshift.store.models import Batch, Checkout, Scan, Shard
+from nightshift.store.placements import add_outcome
 from nightshift.store.records import PLANNED, BatchId, PodRecord, ShardRecord
 from nightshift.store.registry import find_account, find_repositories
 from nightshift.store.values import as_json
@@ -65,11 +65,6 @@ def save_shards(connection: Connection, batch: BatchId, shards: Sequence[ShardRe
         )
 
 
-def save_placement(connection: Connection, batch: BatchId, placement: Mapping[str, Any]) -> None:
-    """Save what the whole plan was made from: strategy, ratio, and the ranking of every node."""
-    connection.execute(update(Batch).where(Batch.id == batch).values(placement=as_json(placement)))
-
-
 def record_pod(connection: Connection, batch: BatchId, shard: ShardName, pod: PodRecord) -> None:
     """Note where a shard's pod ran and how it ended; what is not told stays as it was.
 
@@ -89,6 +84,8 @@ def record_pod(connection: Connection, batch: BatchId, shard: ShardName, pod: Po
     )
     if done.rowcount == 0:
         raise NotFound(f"batch {batch} has no shard {shard}")
+    if pod.outcome:
+        add_outcome(connection, batch, shard, pod.outcome)
 
 
 def read_terminated_reasons(

@@ -1,11 +1,12 @@
 """What became of a batch, for its report, the terminal and the page."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from nightshift.domain.steering.outcomes import PlacementOutcome, ShardOutcome, sum_up
 from nightshift.errors import NotFound
 from nightshift.store.records import BatchId
 
@@ -80,7 +81,10 @@ class TamperingNote:
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """A pod: where it was planned and where it ran; ``seconds`` is None while it runs."""
+    """A pod: where it was planned and where it ran; ``seconds`` is None while it runs.
+
+    :param predicted: the probability of meeting the planned node, and the rest: see ShardOutcome.
+    """
 
     shard: str
     kind: str
@@ -92,6 +96,11 @@ class ShardSummary:
     terminated_reason: str
     expected_seconds: float
     seconds: float | None
+    predicted: float | None = None
+    steering: str = ""
+    wait_seconds: float | None = None
+    start_seconds: float | None = None
+    replanned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ class BatchSummary:
     not_scanned: tuple[UnfinishedScan, ...]
     tampering: tuple[TamperingNote, ...]
     shards: tuple[ShardSummary, ...]
+    placement: PlacementOutcome = field(default_factory=PlacementOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +183,15 @@ def read_batch_summary(connection: Connection, batch: BatchId) -> BatchSummary:
     """
     row = connection.execute(
         text(
-            "SELECT id, dag_run_id, night, state, reason, opened_at, sealed_at, unchanged"
+            "SELECT id, dag_run_id, night, state, reason, opened_at, sealed_at, unchanged,"
+            " placement"
             " FROM batches WHERE id = :batch"
         ),
         {"batch": batch},
     ).one_or_none()
     if row is None:
         raise NotFound(f"there is no batch {batch}")
+    shards = _read_shards(connection, batch)
     return BatchSummary(
         batch=row.id,
         dag_run_id=row.dag_run_id,
@@ -192,7 +204,8 @@ def read_batch_summary(connection: Connection, batch: BatchId) -> BatchSummary:
         repositories=_read_repositories(connection, batch),
         not_scanned=_read_not_scanned(connection, batch),
         tampering=_read_tampering(connection, batch),
-        shards=_read_shards(connection, batch),
+        shards=shards,
+        placement=sum_up(row.placement, [_outcome(s) for s in shards if s.kind == "scan"]),
     )
 
 
@@ -307,13 +320,31 @@ def _read_shards(connection: Connection, batch: BatchId) -> tuple[ShardSummary, 
             "SELECT s.shard, s.kind, a.name,"
             " (SELECT count(*) FROM scans c WHERE c.batch_id = s.batch_id AND c.shard = s.shard),"
             " s.planned_node, s.node, s.pod, s.terminated_reason, s.expected_seconds,"
-            " CAST(extract(epoch FROM s.finished_at - s.started_at) AS double precision)"
+            " CAST(extract(epoch FROM s.finished_at - s.started_at) AS double precision),"
+            " CAST(s.plan ->> 'predicted' AS double precision),"
+            " coalesce(s.plan -> 'outcome' ->> 'steering', ''),"
+            " CAST(s.plan -> 'outcome' ->> 'wait_seconds' AS double precision),"
+            " CAST(s.plan -> 'outcome' ->> 'start_seconds' AS double precision),"
+            " coalesce(CAST(s.plan ->> 'replanned' AS integer), 0)"
             " FROM shards s JOIN accounts a ON a.id = s.account_id"
             " WHERE s.batch_id = :batch ORDER BY s.shard LIMIT :most"
         ),
         {"batch": batch, "most": _MAX_ROWS},
     )
     return tuple(ShardSummary(*row) for row in rows)
+
+
+def _outcome(shard: ShardSummary) -> ShardOutcome:
+    return ShardOutcome(
+        shard=shard.shard,
+        planned=shard.planned_node,
+        node=shard.node,
+        predicted=shard.predicted,
+        steering=shard.steering,
+        wait_seconds=shard.wait_seconds,
+        start_seconds=shard.start_seconds,
+        replanned=shard.replanned,
+    )
 
 
 def _pairs(connection: Connection, query: str, **bound: object) -> list[tuple[Any, int]]:

@@ -2,18 +2,28 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nightshift.clock import Clock
 from nightshift.cluster.nodes import read_snapshot
+from nightshift.cluster.pool import add_to_pool
+from nightshift.cluster.rights import read_rights
 from nightshift.cluster.volumes import volume_name
 from nightshift.domain.ids import AccountName, ScanName, ScannerName, parse_commit_sha
 from nightshift.domain.jsonvalues import dump
-from nightshift.domain.placement.plans import PlacementPlan, ShardDemand, ShardPlacement
-from nightshift.domain.placement.strategies import strategy_by_name
+from nightshift.domain.nodes import Node, Toleration
+from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
+from nightshift.domain.placement.steering import SteeringChoice
+from nightshift.domain.placement.waves import WaveOrder, makespan_bound, usable_capacity
 from nightshift.domain.pods import parse_tolerations
 from nightshift.domain.resources import Resources
 from nightshift.domain.shards import ScanRequest, Shard, ShardLimits, plan_scan_shards
+from nightshift.domain.steering.ordering import order_night
+from nightshift.domain.steering.rooms import largest_rooms
+from nightshift.domain.steering.steered import SteeredPlan, make_plan
+from nightshift.domain.steering.stored import demand_to_json
+from nightshift.domain.steering.usage import measure_use
 from nightshift.domain.worklists import ScanItem, ScanWorkList
 from nightshift.orchestration.pods import ShardPod, Stage, mapped_kwargs, read_pod_template
 from nightshift.orchestration.steps.connections import Night, connected
@@ -23,9 +33,10 @@ from nightshift.scanners.definitions import Scanner
 from nightshift.scanners.loading import load_scanners
 from nightshift.settings import Settings
 from nightshift.store.engines import transaction
+from nightshift.store.placements import save_placement
 from nightshift.store.records import BatchId, OpenScan, ShardRecord
 from nightshift.store.scans import list_scans
-from nightshift.store.shards import save_placement, save_shards
+from nightshift.store.shards import save_shards
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +50,34 @@ Scanners = Mapping[ScannerName, Scanner]
 Items = Mapping[tuple[AccountName, ScanName], ScanItem]
 
 
-def plan_scans(settings: Settings, batch: int, strategy: str, now: Clock) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class PlacementWish:
+    """What a run asks of its placement; each has a setting of its own as default."""
+
+    strategy: str
+    steering: SteeringChoice = SteeringChoice.AUTO
+    order: WaveOrder = WaveOrder.FIFO
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "PlacementWish":
+        """Read the params of ``nightly_scan``; Airflow has checked them against their schema."""
+        return cls(
+            strategy=str(params["strategy"]),
+            steering=SteeringChoice(params["steering"]),
+            order=WaveOrder(params["order"]),
+        )
+
+
+def plan_scans(
+    settings: Settings, batch: int, wish: PlacementWish, now: Clock
+) -> list[dict[str, Any]]:
     """Plan the batch's scan pods, store the plan, write the work lists; safe to repeat.
 
-    :returns: one item of ``expand_kwargs`` a scan pod; empty when nothing is to be scanned.
+    Nodes are labelled last, when the plan that says so is stored: whatever fails after that, the
+    janitor finds the labels of a batch that is over.
+
+    :returns: one item of ``expand_kwargs`` a scan pod, in the order in which they are to start;
+        empty when nothing is to be scanned.
     :raises CapacityImpossible: if a shard fits no node even when empty; nothing has been started.
     :raises TooManyShards: if the work does not fit into the allowed number of shards.
     """
@@ -52,18 +87,50 @@ def plan_scans(settings: Settings, batch: int, strategy: str, now: Clock) -> lis
         with transaction(night.writer) as connection:
             scans = list_scans(connection, number, only_open=True)
         requests = [_request(scan, scanners) for scan in scans]
-        shards = plan_scan_shards(requests, shard_limits(requests, settings))
-        plan = strategy_by_name(strategy).plan(
-            read_snapshot(night.cluster), _demands(shards, settings)
-        )
-        log.info("%s: %s", plan.strategy, plan.reason)
-        placements = {placement.shard: placement for placement in plan.shards}
+        snapshot = read_snapshot(night.cluster)
+        limits = shard_limits(requests, settings)
+        shards = plan_scan_shards(requests, limits, largest_rooms(snapshot))
+        granted = read_rights(night.cluster, settings.priority_class)
+        demands = [_demand(shard, scan_tolerations(settings)) for shard in shards]
+        steered = make_plan(wish.strategy, wish.steering, granted, snapshot, demands, wish.order)
+        log.info("%s: %s", steered.plan.strategy, steered.plan.reason)
+        log.info("steering %s", steered.steering.reason)
+        weights = {scan.account: scan.account_weight for scan in scans}
+        order = _order(shards, demands, steered, snapshot, wish.order, weights)
         with transaction(night.writer) as connection:
-            records = [_record(shard, placements[shard.name]) for shard in shards]
+            records = [_record(shards[i], demands[i], steered, i, n) for n, i in enumerate(order)]
             save_shards(connection, number, records)
-            save_placement(connection, number, _shown(plan))
+            save_placement(connection, number, _shown(steered, snapshot, demands, wish))
         items = {(scan.account, scan.scan): _item(scan, scanners) for scan in scans}
-        return [_scan_pod(night, batch, shard, placements[shard.name], items) for shard in shards]
+        pods = [_scan_pod(night, batch, shards[i], steered.plan.shards[i], items) for i in order]
+        if steered.pool_labels:
+            count = add_to_pool(night.cluster, batch, steered.pool_labels)
+            log.info("labelled %s of %s nodes as the pool", count, len(steered.pool_labels))
+        return pods
+
+
+def scan_tolerations(settings: Settings) -> tuple[Toleration, ...]:
+    """Read what scan pods tolerate, from their template."""
+    spec = read_pod_template(Stage.SCAN, settings).get("spec") or {}
+    return parse_tolerations(spec.get("tolerations"))
+
+
+def _order(
+    shards: Sequence[Shard],
+    demands: Sequence[ShardDemand],
+    steered: SteeredPlan,
+    snapshot: Sequence[Node],
+    order: WaveOrder,
+    weights: Mapping[AccountName, int],
+) -> tuple[int, ...]:
+    return order_night(
+        demands,
+        [shard.priority for shard in shards],
+        [placement.waits for placement in steered.plan.shards],
+        usable_capacity(snapshot),
+        order,
+        weights,
+    )
 
 
 def shard_limits(requests: Sequence[ScanRequest], settings: Settings) -> ShardLimits:
@@ -111,18 +178,38 @@ def _expect(scan: OpenScan, deadline_seconds: int) -> float:
     return deadline_seconds * UNKNOWN_SHARE if scan.last_seconds is None else scan.last_seconds
 
 
-def _demands(shards: Sequence[Shard], settings: Settings) -> list[ShardDemand]:
-    spec = read_pod_template(Stage.SCAN, settings).get("spec") or {}
-    tolerations = parse_tolerations(spec.get("tolerations"))
-    return [ShardDemand(shard.name, shard.request, tolerations) for shard in shards]
+def _demand(shard: Shard, tolerations: tuple[Toleration, ...]) -> ShardDemand:
+    return ShardDemand(
+        shard.name,
+        shard.request,
+        tolerations,
+        account=shard.account,
+        expected_seconds=shard.expected_seconds,
+    )
 
 
-def _shown(plan: PlacementPlan) -> dict[str, Any]:
+def _shown(
+    steered: SteeredPlan,
+    snapshot: Sequence[Node],
+    demands: Sequence[ShardDemand],
+    wish: PlacementWish,
+) -> dict[str, Any]:
     """Give the plan without its shards, which are stored one by one."""
-    return {name: value for name, value in plan.to_json().items() if name != "shards"}
+    uses = measure_use(snapshot, demands, steered.plan, steered.pool_labels)
+    whole = {name: value for name, value in steered.plan.to_json().items() if name != "shards"}
+    return {
+        **whole,
+        "steering": steered.steering.to_json(),
+        "order": wish.order.value,
+        "seconds_bound": makespan_bound(demands, usable_capacity(snapshot)),
+        "nodes": [use.to_json() for use in uses],
+    }
 
 
-def _record(shard: Shard, placement: ShardPlacement) -> ShardRecord:
+def _record(
+    shard: Shard, demand: ShardDemand, steered: SteeredPlan, index: int, position: int
+) -> ShardRecord:
+    placement = steered.plan.shards[index]
     return ShardRecord(
         name=shard.name,
         account=shard.account,
@@ -130,7 +217,13 @@ def _record(shard: Shard, placement: ShardPlacement) -> ShardRecord:
         scans=shard.scans,
         planned_node=placement.primary or "",
         expected_seconds=shard.expected_seconds,
-        plan={"why": shard.why, "placement": placement.to_json()},
+        plan={
+            "why": shard.why,
+            "position": position,
+            "placement": placement.to_json(),
+            "demand": demand_to_json(demand),
+            "predicted": steered.predicted.get(shard.name),
+        },
     )
 
 
@@ -156,6 +249,7 @@ def _scan_pod(
             deadline_seconds=shard.deadline_seconds,
             work=name,
             affinity=placement.affinity(),
+            nominated=placement.nominated or "",
         )
     )
 

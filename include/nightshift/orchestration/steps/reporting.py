@@ -11,11 +11,15 @@ from typing import Any
 
 from nightshift.clock import Clock
 from nightshift.domain.scans import Outcome, Reason
+from nightshift.domain.steering.outcomes import describe_outcome
+from nightshift.domain.steering.textbars import draw_bars
+from nightshift.domain.steering.usage import parse_uses
 from nightshift.orchestration.steps.connections import connected
 from nightshift.settings import Settings
 from nightshift.store.batches import finish_open_scans, seal_batch
 from nightshift.store.engines import Connection, transaction
 from nightshift.store.faults import OpenScans
+from nightshift.store.placements import read_placement
 from nightshift.store.records import BatchId, Ending
 from nightshift.store.summaries import BatchSummary, ShardSummary, read_batch_summary
 
@@ -45,7 +49,8 @@ def report_night(settings: Settings, batch: int, now: Clock) -> dict[str, Any]:
         with transaction(night.writer) as connection:
             totals = _seal(connection, number, now())
             summary = read_batch_summary(connection, number)
-    for line in describe(summary):
+            placement = read_placement(connection, number)
+    for line in (*describe(summary), *describe_nodes(placement)):
         log.info("%s", line)
     return totals
 
@@ -86,6 +91,25 @@ def describe(summary: BatchSummary) -> Iterator[str]:
     for note in summary.tampering:
         name = f"{note.account}/{note.repository}"
         yield f"  tampering: {name}: {note.kind} {note.path}: {note.detail}"
+    for line in describe_outcome(summary.placement):
+        yield f"  {line}"
     for shard in summary.shards:
         if shard.planned_node:
-            yield f"  {shard.shard}: meant for {shard.planned_node}, ran on {shard.node or '-'}"
+            yield f"  {_describe_pod(shard)}"
+
+
+def describe_nodes(placement: Mapping[str, Any]) -> Iterator[str]:
+    """Write the nodes as bars: before and after the plan, and why; nothing if there is no plan."""
+    uses = parse_uses(placement.get("nodes") or (), placement.get("ranking") or ())
+    if uses:
+        yield "nodes when the plan was made (█ used, ▒ planned, ░ free):"
+        yield from (f"  {line}" for line in draw_bars(uses))
+
+
+def _describe_pod(shard: ShardSummary) -> str:
+    predicted = "" if shard.predicted is None else f" ({shard.predicted:.0%} predicted)"
+    steering = f", steered {shard.steering}" if shard.steering else ""
+    start = "" if shard.start_seconds is None else f", started after {shard.start_seconds:.0f} s"
+    anew = f", planned anew {shard.replanned} times" if shard.replanned else ""
+    where = f"meant for {shard.planned_node}{predicted}, ran on {shard.node or '-'}"
+    return f"{shard.shard}: {where}{steering}{start}{anew}"

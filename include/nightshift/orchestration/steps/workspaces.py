@@ -17,6 +17,7 @@ from nightshift.cluster.config_maps import (
     write_config_map,
 )
 from nightshift.cluster.labels import our_labels
+from nightshift.cluster.pool import list_pool, remove_from_pool
 from nightshift.cluster.volumes import (
     VolumeRequest,
     delete_volume,
@@ -78,8 +79,14 @@ def prepare(settings: Settings, batch: int, now: Clock) -> list[dict[str, Any]]:
 
 
 def clean(settings: Settings, batch: int, now: Clock) -> int:
-    """Delete the volumes and work lists of accounts whose scans have all ended; count volumes."""
+    """Delete the volumes and work lists of accounts whose scans have all ended; count volumes.
+
+    The batch's nodes leave the pool first, whatever becomes of the rest.
+    """
     with connected(settings) as night:
+        for node in list_pool(night.cluster):
+            if node.batch == str(batch):
+                remove_from_pool(night.cluster, node)
         with transaction(night.writer) as connection:
             ready = [row for row in list_releasable(connection) if row.batch == batch]
         for row in ready:

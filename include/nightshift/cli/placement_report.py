@@ -1,0 +1,123 @@
+"""Reads what is stored of a batch's placement, and writes it for people and for programs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.cli.shell import Shell
+from nightshift.domain.steering.outcomes import describe_outcome
+from nightshift.domain.steering.textbars import draw_bars
+from nightshift.domain.steering.usage import NodeUse, parse_uses
+from nightshift.errors import NotFound
+from nightshift.pictures.nodes import Heading, draw_nodes
+from nightshift.settings import Settings
+from nightshift.store.engines import reader_engine, transaction
+from nightshift.store.placements import find_last_placed, read_placement, read_shard_plans
+from nightshift.store.records import BatchId
+from nightshift.store.summaries import BatchSummary, ShardSummary, read_batch_summary
+from nightshift.store.values import as_json
+
+_HEADER = (
+    *("shard", "account", "scans", "meant for", "predicted", "ran on", "steering"),
+    *("bound after", "started after", "planned anew", "note"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlacement:
+    """A batch, its stored plan, and the stored plan of each of its scan pods by name."""
+
+    summary: BatchSummary
+    placement: Mapping[str, Any]
+    plans: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def shards(self) -> list[ShardSummary]:
+        """The batch's scan pods."""
+        return [shard for shard in self.summary.shards if shard.kind == "scan"]
+
+    @property
+    def uses(self) -> tuple[NodeUse, ...]:
+        """The nodes when the plan was made, best first."""
+        return parse_uses(self.placement.get("nodes") or (), self.placement.get("ranking") or ())
+
+    def lines(self) -> Iterator[str]:
+        """Sum it up, a line a fact."""
+        yield f"strategy {self.placement.get('strategy')}: {self.placement.get('reason')}"
+        if "order" in self.placement:
+            yield f"order {self.placement['order']}"
+        yield from describe_outcome(self.summary.placement)
+
+
+def read_stored(settings: Settings, batch: int | None) -> StoredPlacement:
+    """Read a batch's placement, or that of the newest batch that has one.
+
+    :raises NotFound: if there is none.
+    """
+    engine = reader_engine(settings.reader_url(), name="nightshift-placement")
+    try:
+        with transaction(engine) as connection:
+            number = BatchId(batch) if batch is not None else find_last_placed(connection)
+            summary = read_batch_summary(connection, number)
+            placement = read_placement(connection, number)
+            plans = {plan.name: plan.plan for plan in read_shard_plans(connection, number)}
+    finally:
+        engine.dispose()
+    if not placement:
+        raise NotFound(f"batch {number} has no plan: its night did not come to rank_nodes")
+    return StoredPlacement(summary, placement, {str(name): plan for name, plan in plans.items()})
+
+
+def print_stored(shell: Shell, stored: StoredPlacement) -> None:
+    """Write it for people."""
+    summary = stored.summary
+    shell.print_text(f"batch {summary.batch}, night of {summary.night}, {summary.state}")
+    for line in stored.lines():
+        shell.print_text(line)
+    for replan in stored.placement.get("replans") or ():
+        shell.print_text(f"  {replan['at']}: {'; '.join(replan['why'])}")
+    shell.print_text("\nnodes when the plan was made (█ used, ▒ planned, ░ free)")
+    for line in draw_bars(stored.uses):
+        shell.print_text(line)
+    shell.print_text("")
+    shell.print_table(_HEADER, [_row(one, stored.plans[one.shard]) for one in stored.shards])
+
+
+def build_document(stored: StoredPlacement) -> dict[str, Any]:
+    """Write it for programs."""
+    return {
+        "batch": stored.summary.batch,
+        "outcome": as_json(stored.summary.placement),
+        "placement": dict(stored.placement),
+        "shards": [{**as_json(o), "plan": dict(stored.plans[o.shard])} for o in stored.shards],
+    }
+
+
+def draw_stored(stored: StoredPlacement) -> str:
+    """Draw its nodes as SVG text."""
+    uses = stored.uses
+    pods = sum(use.shards for use in uses)
+    title = f"Batch {stored.summary.batch}: {pods} pods planned on {len(uses):,} nodes"
+    return draw_nodes(uses, Heading(title, tuple(stored.lines())))
+
+
+def _row(one: ShardSummary, plan: Mapping[str, Any]) -> tuple[str, ...]:
+    outcome = plan.get("outcome") or {}
+    note = outcome.get("note") or outcome.get("late_reason") or ""
+    return (
+        one.shard,
+        one.account,
+        str(one.scans),
+        one.planned_node or "-",
+        "-" if one.predicted is None else f"{one.predicted:.0%}",
+        one.node or "-",
+        one.steering or "-",
+        _seconds(one.wait_seconds),
+        _seconds(one.start_seconds),
+        str(one.replanned or ""),
+        str(note),
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} s"

@@ -1,0 +1,1 @@
+"""How a placement plan takes effect: what it asks of the cluster, drift, prediction and outcome."""

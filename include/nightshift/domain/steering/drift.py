@@ -1,0 +1,141 @@
+"""What to do when the cluster is no longer what the plan was made from. Pure: plans, never acts.
+
+A pod is late when it has been pending for longer than a bound pod ever is. A late pod, or a planned
+node that is gone or closed, is drift: everything unbound is planned again. What can then be done
+depends on the level: nominations move, the pool grows; preferences of a pod that exists are fixed,
+so at the level ``soft`` drift is only written down.
+"""
+
+import datetime as dt
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nightshift.domain.ids import NodeName, ShardName
+from nightshift.domain.nodes import Node, why_closed
+from nightshift.domain.placement.affinity import PoolValue
+from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
+from nightshift.domain.steering.scanpods import MAX_NOMINATIONS, ScanPod
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a pod may wait.
+
+    :param late_seconds: pending for longer is drift.
+    :param gate_seconds: behind our gate for longer means that whoever should open it has died.
+    """
+
+    late_seconds: float = 30.0
+    gate_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The pods that wait, sorted by what they need.
+
+    :param stuck: gated for too long: to be freed.
+    :param late: free to go and unbound for too long.
+    :param unbound: all that have no node, late or not.
+    """
+
+    stuck: tuple[ScanPod, ...]
+    late: tuple[ScanPod, ...]
+    unbound: tuple[ScanPod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A shard whose plan does not hold any more, and why."""
+
+    shard: ShardName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A nomination to be changed: to another node, or cleared if ``to`` is None."""
+
+    pod: ScanPod
+    to: NodeName | None
+
+    def __str__(self) -> str:
+        was = self.pod.nominated or "no node"
+        return f"{self.pod.shard}: nominated to {self.to or 'no node'} instead of {was}"
+
+
+def sort_waiting(pods: Iterable[ScanPod], now: dt.datetime, patience: Patience) -> Waiting:
+    """Find the pods that wait, and those of them that wait for too long."""
+    unbound = tuple(pod for pod in pods if pod.is_unbound)
+    return Waiting(
+        stuck=tuple(
+            p for p in unbound if p.is_gated and p.age_seconds(now) > patience.gate_seconds
+        ),
+        late=tuple(
+            p for p in unbound if not p.gates and p.age_seconds(now) > patience.late_seconds
+        ),
+        unbound=unbound,
+    )
+
+
+def find_drift(
+    late: Sequence[ScanPod],
+    placements: Mapping[ShardName, ShardPlacement],
+    demands: Mapping[ShardName, ShardDemand],
+    snapshot: Sequence[Node],
+    now: dt.datetime,
+) -> tuple[Drift, ...]:
+    """List shards that are not bound and whose plan does not hold any more.
+
+    A planned node that is full is no drift for a shard whose pod is not there yet: it may be full
+    of our own pods, which end.
+
+    :param placements: of every shard that is not bound.
+    """
+    waiting = {pod.shard: pod for pod in late}
+    nodes = {node.name: node for node in snapshot}
+    found = []
+    for shard, placement in placements.items():
+        if pod := waiting.get(shard):
+            why = pod.message or "the scheduler says nothing"
+            found.append(Drift(shard, f"pending for {pod.age_seconds(now):.0f} s: {why}"))
+        elif reason := _why_lost(placement, demands[shard], nodes):
+            found.append(Drift(shard, reason))
+    return tuple(found)
+
+
+def plan_moves(
+    late: Sequence[ScanPod], placements: Mapping[ShardName, ShardPlacement]
+) -> tuple[Move, ...]:
+    """Say which nominations of late pods to change, given their new placements.
+
+    The scheduler's own nominations are left alone. A pod that we have moved often enough is only
+    cleared.
+    """
+    moves = []
+    for pod in late:
+        placement = placements.get(ShardName(pod.shard))
+        if placement is None or (pod.nominated and not pod.has_our_nomination):
+            continue
+        wanted = placement.nominated if len(pod.ours) < MAX_NOMINATIONS else None
+        if (wanted or "") != pod.nominated:
+            moves.append(Move(pod, wanted))
+    return tuple(moves)
+
+
+def plan_widening(
+    wanted: Mapping[NodeName, PoolValue], labelled: Container[NodeName]
+) -> dict[NodeName, PoolValue]:
+    """Say which nodes to add to the pool; it only grows while the batch runs."""
+    return {name: value for name, value in wanted.items() if name not in labelled}
+
+
+def _why_lost(
+    placement: ShardPlacement, demand: ShardDemand, nodes: Mapping[NodeName, Node]
+) -> str | None:
+    if placement.primary is None:
+        return None
+    node = nodes.get(placement.primary)
+    if node is None:
+        return f"{placement.primary} is gone"
+    closed = why_closed(node, demand.tolerations)
+    return f"{placement.primary}: {closed}" if closed else None

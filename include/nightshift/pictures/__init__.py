@@ -1,0 +1,1 @@
+"""Pictures of plans for people. Values in, SVG or PNG out; knows neither cluster nor store."""
