@@ -1,4 +1,4 @@
-"""Builds Kubernetes and kwok from their Go modules, once a machine.
+"""Builds Kubernetes, etcd and kwok from their Go modules, once a machine.
 
 A build lies in the cache under a hash of what decides about it (sources, go.mod, go.sum, flags), so
 an old checkout and a new one never share a binary, and nothing is built twice.
@@ -34,6 +34,7 @@ class Binaries:
 
     folder: Path
     version: str
+    etcd: Path
     kwok: Path | None = None
 
     def path(self, name: str) -> Path:
@@ -80,7 +81,8 @@ def ensure_binaries(cache: Path, tell: Tell, *, kwok: bool = False) -> Binaries:
     folder = _ensure(cache, _kubernetes(version), tell)
     for name in KUBERNETES:
         _link(folder / name, "kube")
-    return Binaries(folder, version, _ensure(cache, _KWOK, tell) if kwok else None)
+    etcd = _ensure(cache, _ETCD, tell) / "etcd"
+    return Binaries(folder, version, etcd, _ensure(cache, _KWOK, tell) if kwok else None)
 
 
 def read_version() -> str:
@@ -105,6 +107,14 @@ def _kubernetes(version: str) -> _Build:
     )
 
 
+_ETCD = _Build(
+    "etcd",
+    _SOURCES / "etcd",
+    {"etcd": "go.etcd.io/etcd/server/v3"},
+    ("-trimpath", "-ldflags", "-s -w"),
+)
+"""etcd as the release of Kubernetes was tested with; on an older one, as distributions have it, the
+API server turns features off (watch lists need 3.4.31 or 3.5.13)."""
 _KWOK_MODULE = "sigs.k8s.io/kwok"
 _KWOK = _Build(
     "kwok",

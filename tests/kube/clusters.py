@@ -14,8 +14,8 @@
 
 ``Options`` chooses the rest: KubeSchedulerConfiguration fields (``scheduler={"parallelism": 1,
 "profiles": [...]}``), ``feature_gates``, more ``arguments`` a part, parts to leave ``without``.
-With ``fake_only`` nothing needs root but the first installation of etcd; without it the cluster has
-real nodes, which need root and Linux. A cluster is found by its data directory, whoever started it:
+With ``fake_only`` nothing needs root; without it the cluster has real nodes, which need root and
+Linux. A cluster is found by its data directory, whoever started it:
 ``start`` gives the one that runs if its options are equal, and first clears away what a crash left.
 """
 
@@ -40,7 +40,7 @@ from tests.kube.layout import Layout, cache_folder, default_data
 from tests.kube.locks import locked
 from tests.kube.networks import Network, create_bridge
 from tests.kube.options import Options
-from tests.kube.packages import ETCD, IMAGES, NODE, ensure_packages
+from tests.kube.packages import IMAGES, NODE, ensure_packages
 from tests.kube.ports import choose_ports
 from tests.kube.processes import list_names
 from tests.kube.scanner_image import ensure_scanner_image
@@ -218,7 +218,7 @@ class _Supplies:
 def _prepare(options: Options, tell: Tell) -> _Supplies:
     """Install and build what is missing on this machine."""
     cache = cache_folder(os.environ)
-    wanted = [ETCD, *(NODE if options.real_nodes else ()), *(IMAGES if options.scanner else ())]
+    wanted = [*(NODE if options.real_nodes else ()), *(IMAGES if options.scanner else ())]
     ensure_packages(wanted, tell)
     binaries = _find_binaries(options, tell)
     images = [ensure_pause_image(cache, binaries)] if options.real_nodes else []

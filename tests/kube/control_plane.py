@@ -105,7 +105,6 @@ def etcd_command(layout: Layout, place: Place, options: Options) -> list[str]:
     client = f"http://{LOOPBACK}:{place.ports.etcd}"
     peer = f"http://{LOOPBACK}:{place.ports.etcd_peer}"
     return [
-        "etcd",
         f"--data-dir={layout.etcd}",
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",

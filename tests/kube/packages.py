@@ -23,7 +23,6 @@ class Package:
     program: str
 
 
-ETCD = Package("etcd-server", "etcd")
 NODE = (
     Package("containerd", "containerd"),
     Package("runc", "runc"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.kube.builds import find_go_fault
 from tests.kube.cgroups import parse_hierarchies
-from tests.kube.packages import ETCD, IMAGES, NODE, list_missing
+from tests.kube.packages import IMAGES, NODE, list_missing
 
 _NAMESPACES = ("unshare", "--net", "--pid", "--fork", "--mount", "true")
 
@@ -28,7 +28,7 @@ def _obstacles() -> Iterator[str]:
     if os.geteuid() != 0:
         yield "real nodes need root"
         return
-    missing = list_missing([ETCD, *NODE, *IMAGES])
+    missing = list_missing([*NODE, *IMAGES])
     if missing and shutil.which("apt-get") is None:
         yield f"not installed, and there is no apt-get to do it: {', '.join(missing)}"
     elif "util-linux" not in missing and not _may_make_namespaces():

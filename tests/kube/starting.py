@@ -80,7 +80,8 @@ def start_control_plane(launch: Launch) -> None:
     """
     layout, options, place = launch.layout, launch.options, launch.place
     launch.tell("starting etcd and the API server")
-    launch.processes.start("etcd", etcd_command(layout, place, options), cwd=layout.data)
+    etcd: list[str | Path] = [launch.binaries.etcd, *etcd_command(layout, place, options)]
+    launch.processes.start("etcd", etcd, cwd=layout.data)
     launch.start("kube-apiserver", api_server_command(place, launch.credentials, options))
     with Api(place.url, layout) as api:
         _wait(launch, "the API server to be ready", api.is_ready, API_SECONDS)

@@ -22,7 +22,7 @@ NETWORK = Network(IPv4Network("10.80.0.0/16"))
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    binaries = Binaries(tmp_path / "bin", "v1.2.3")
+    binaries = Binaries(tmp_path / "bin", "v1.2.3", tmp_path / "etcd")
     layout = Layout.of(tmp_path / "data")
     return Node("node-2", NETWORK.node(2), layout, binaries, "https://10.80.0.1:1", NETWORK.host)
 
