@@ -47,7 +47,7 @@ class Launch:
     tell: Tell
 
     def start(self, part: str, arguments: list[str]) -> None:
-        """Start one of the built programs on the host."""
+        """Start one of Kubernetes' own programs on the host."""
         argv: list[str | Path] = [self.binaries.path(part), *arguments]
         self.processes.start(part, argv, cwd=self.layout.data)
 
@@ -80,7 +80,8 @@ def start_control_plane(launch: Launch) -> None:
     """
     layout, options, place = launch.layout, launch.options, launch.place
     launch.tell("starting etcd and the API server")
-    launch.start("etcd", etcd_command(layout, place, options))
+    etcd: list[str | Path] = [launch.binaries.etcd, *etcd_command(layout, place, options)]
+    launch.processes.start("etcd", etcd, cwd=layout.data)
     launch.start("kube-apiserver", api_server_command(place, launch.credentials, options))
     with Api(place.url, layout) as api:
         _wait(launch, "the API server to be ready", api.is_ready, API_SECONDS)
