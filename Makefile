@@ -61,7 +61,7 @@ test-kube: setup $(VENV)/.dev ## the tests that need a real Kubernetes: builds o
 	@$(KUBE) test -- $(PYTEST_ARGS)
 
 test: setup $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
