@@ -75,8 +75,11 @@ bench-night: setup ## 200 synthetic scans through the full Dag, against the idea
 bench-placement: setup ## placement against rivals and bounds, simulated; FULL=1: all sizes, OPENB=folder
 	@$(BIN)/python -m bench.placement $(if $(FULL),--full) $(if $(OPENB),--openb $(OPENB))
 
-bench-placement-kube: setup ## the same on a real kube-scheduler with fake nodes (KUBECONFIG=..)
-	@$(BIN)/python -m bench.placement.kube --kubeconfig "$(or $(KUBECONFIG),give-KUBECONFIG)"
+BENCH_KUBE := --fake --data $(CURDIR)/.nightshift-kube/bench
+
+bench-placement-kube: setup $(VENV)/.dev ## the same on a real kube-scheduler, started here (Go), with fake nodes
+	@$(KUBE) up $(BENCH_KUBE) --without kube-controller-manager --without kwok --scheduler bench/placement/scheduler.json
+	@trap '$(KUBE) down $(BENCH_KUBE)' EXIT; $(BIN)/python -m bench.placement.kube --kubeconfig .nightshift-kube/bench/kubeconfig $(ARGS)
 
 docs: setup $(VENV)/.dev ## write the generated reference pages anew
 	@$(BIN)/python -m nightshift.cli.pages docs

@@ -1,12 +1,12 @@
 """Placement against its rivals on a real kube-scheduler, with fake nodes.
 
-    make bench-placement-kube KUBECONFIG=..
+    make bench-placement-kube ARGS="--nodes 500 --seeds 5"
 
-Wants an API server and a scheduler, and nothing else: nodes are plain objects marked Ready, pods
-on them never start. No controller manager may run, as it would mark the nodes NotReady. The
-scheduler should have a second profile called ``most-allocated``; without it that rival is left out
-(--no-most-allocated). **All nodes and the namespace are the benchmark's own**: it refuses a
-cluster that has nodes already, and deletes its own at the end.
+The target starts what this wants: an API server and a scheduler, and nothing else. Nodes are plain
+objects marked Ready, pods on them never start; a controller manager would mark the nodes NotReady.
+The scheduler has a second profile called ``most-allocated`` (scheduler.json); on one without it
+that rival is left out (--no-most-allocated). **All nodes and the namespace are the benchmark's
+own**: it refuses a cluster that has nodes already, and deletes its own at the end.
 """
 
 import argparse
