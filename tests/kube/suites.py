@@ -3,13 +3,35 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.kube.clusters import CHECKOUT, Cluster
 from tests.kube.commands import Tell, run_in_foreground
 from tests.kube.scanner_image import SCANNER_IMAGE
 
 DATA_VARIABLE = "NIGHTSHIFT_KUBE_DATA"
-SUITES = ("tests/contract", "tests/kube/real")
+_SCHEDULING = "tests/contract/scheduling"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Tests that run in one go.
+
+    :param arguments: pytest's.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+SUITES = (
+    Suite(
+        "tests/contract, but for scheduling",
+        ("tests/contract", f"--ignore={_SCHEDULING}", "-n", "3", "--dist", "loadfile"),
+    ),
+    Suite(_SCHEDULING, (_SCHEDULING,)),  # alone: it cordons and labels nodes that others use
+    Suite("tests/kube/real", ("tests/kube/real",)),
+)
 
 
 def run_suites(cluster: Cluster, arguments: Sequence[str], tell: Tell) -> list[str]:
@@ -19,10 +41,10 @@ def run_suites(cluster: Cluster, arguments: Sequence[str], tell: Tell) -> list[s
     """
     failed = []
     for suite in SUITES:
-        tell(f"pytest {suite}")
-        argv = [sys.executable, "-m", "pytest", "-q", suite, *arguments]
+        tell(f"pytest {suite.name}")
+        argv = [sys.executable, "-m", "pytest", "-q", *suite.arguments, *arguments]
         if run_in_foreground(argv, env=suite_environment(cluster), cwd=CHECKOUT) != 0:
-            failed.append(suite)
+            failed.append(suite.name)
     return failed
 
 
