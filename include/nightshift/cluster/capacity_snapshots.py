@@ -18,8 +18,8 @@ from nightshift.cluster.objects import read_object
 from nightshift.cluster.target_objects import parse_target
 from nightshift.cluster.targets import KUBERNETES_KINDS, list_targets, with_scaled
 from nightshift.cluster.volume_facts import read_volumes
-from nightshift.domain.capacity.drain_pods import DrainPod, parse_drain_pod
-from nightshift.domain.capacity.roles import OwnPods, is_leader, roles_of
+from nightshift.domain.capacity.drain_pods import DrainPod, is_leader, parse_drain_pod
+from nightshift.domain.capacity.roles import OwnPods, roles_of
 from nightshift.domain.capacity.snapshots import (
     BudgetFacts,
     ClusterSnapshot,
