@@ -18,17 +18,21 @@ from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import OnBlocked
 from nightshift.domain.capacity.policies_targets import Barrier, OnTimeout, Tier
 from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
-from nightshift.domain.leases.records import Lease, LeaseState, StepState
+from nightshift.domain.leases.records import Lease, StepState
 from nightshift.domain.windows.spans import Window
 from nightshift.errors import NightshiftError, PermanentError
 from nightshift.store.capacity_records import StepRecord
 from nightshift.weekend.hands import Hands
-from nightshift.weekend.lowering import lower_target
+from nightshift.weekend.lowering import lower_targets
 from nightshift.weekend.resting import NodeCare, rest_node
 from nightshift.weekend.restoring import Restored, compensate
 
 SETTLE_PATIENCE = dt.timedelta(minutes=5)
 """A proposal: how long a lowered tier may take to shrink before the next is lowered."""
+STEPS_PATIENCE = dt.timedelta(minutes=15)
+"""A proposal: how long maximums may take to come down in steps."""
+UNDO_PATIENCE = dt.timedelta(minutes=30)
+"""A proposal: how long an undoing may take before the rest is left to ``capacity_reconcile``."""
 _LOOK_SECONDS = 5.0
 _ENDED = frozenset({
     StepState.VERIFIED, StepState.SKIPPED, StepState.BLOCKED, StepState.CONFLICT,
@@ -91,9 +95,9 @@ def apply_plan(apply: Apply) -> Applied:
     try:
         skip_nodes = lower_tiers(apply)
         lower_bounds(apply)
-        if not skip_nodes:
-            for action in apply.of(ActionKind.REST_NODE):
-                rest(apply, action)
+        for action in [] if skip_nodes else apply.of(ActionKind.REST_NODE):
+            rest(apply, action)
+        finish_bounds(apply)
     except NightshiftError as error:
         undone = undo(apply)
         return Applied(tuple(apply.hands.journal.steps()), str(error), undone=undone)
@@ -116,8 +120,7 @@ def lower_tiers(apply: Apply) -> str:
         actions = [a for a in apply.of(ActionKind.LOWER) if a.tier == name]
         if name == NODES_TIER or not actions:
             continue
-        for action in actions:
-            lower(apply, action)
+        lower(apply, actions)
         _wait_settled(apply, actions)
         tier = tiers.get(name)
         if tier is not None and (why := _wait_barrier(apply, tier)):
@@ -130,8 +133,7 @@ def lower_bounds(apply: Apply) -> None:
 
     :raises ApplyFailed: if one could not be lowered.
     """
-    for action in apply.of(ActionKind.BOUNDS):
-        lower(apply, action)
+    lower(apply, apply.of(ActionKind.BOUNDS), patience=dt.timedelta(0))
 
 
 def rest(apply: Apply, action: Action) -> StepRecord:
@@ -144,10 +146,10 @@ def rest(apply: Apply, action: Action) -> StepRecord:
     done = _done_step(apply, action)
     if done is not None:
         return done
-    lease = _lease(apply, action)
-    step = lower(apply, action, keep_open=True)
+    (step,) = lower(apply, [action], keep_open=True)
     if step.state is not StepState.APPLIED:
         return step
+    lease = _lease(apply, action)
     rested = rest_node(action, lease, apply.hands, apply.care, _evictions_left(apply))
     detail = {"evictions": rested.drained.evictions, "seconds": rested.drained.waited_seconds}
     ended = replace(step, state=rested.state, reason=rested.reason, detail=detail)
@@ -158,30 +160,60 @@ def rest(apply: Apply, action: Action) -> StepRecord:
     return ended
 
 
-def lower(apply: Apply, action: Action, *, keep_open: bool = False) -> StepRecord:
-    """Lower one target: intent, PATCH, look, step. A step that has ended is not done again.
+def finish_bounds(apply: Apply) -> None:
+    """Lower the rest of the pools' maximums, which follow their nodes down.
 
-    :param keep_open: more follows for this step: it ends as APPLIED, not as VERIFIED.
-    :raises ApplyFailed: if it could not be lowered.
+    :raises ApplyFailed: if one could not be lowered.
     """
-    done = _done_step(apply, action)
-    if done is not None:
-        return done
-    journal, lease = apply.hands.journal, _lease(apply, action)
-    step = StepRecord(
-        action.order, str(action.kind), action.target.ref, StepState.INTENT, action.tier, lease.id
-    )
-    if not _is_under_way(apply, lease):
-        journal.intend(lease, step)
+    lower(apply, apply.of(ActionKind.BOUNDS), patience=SETTLE_PATIENCE)
+
+
+def lower(
+    apply: Apply,
+    actions: Sequence[Action],
+    *,
+    patience: dt.timedelta = STEPS_PATIENCE,
+    keep_open: bool = False,
+) -> list[StepRecord]:
+    """Lower targets together: intents, PATCHes, looks, steps. What has ended is not done again.
+
+    :param patience: for targets that go down in steps.
+    :param keep_open: more follows for these steps: they end as APPLIED, not as VERIFIED.
+    :raises ApplyFailed: if one could not be lowered.
+    """
+    journal = apply.hands.journal
+    done = {one.order: one for one in journal.steps() if one.state in _ENDED}
+    todo = [action for action in actions if action.order not in done]
+    leases = [_intend(apply, action) for action in todo]
     try:
-        lowered = lower_target(lease, apply.hands, apply.window)
+        until = apply.hands.clock() + patience
+        outcomes = lower_targets(leases, apply.hands, until)
     except NightshiftError as error:
-        journal.save_step(replace(step, state=StepState.FAILED, reason=str(error)))
-        raise ApplyFailed(f"{action.target.ref}: {error}") from error
-    state = StepState.APPLIED if lowered.done and keep_open else lowered.state
-    ended = replace(step, state=state, reason=lowered.reason)
-    journal.save_step(ended)
-    return ended
+        for action in todo:
+            journal.save_step(_step(action, StepState.FAILED, str(error)))
+        raise ApplyFailed(str(error)) from error
+    for action in todo:
+        outcome = outcomes[action.lease_id]
+        more = keep_open and outcome.state is StepState.VERIFIED
+        state = StepState.APPLIED if more else outcome.state
+        done[action.order] = _step(action, state, outcome.reason)
+        journal.save_step(done[action.order])
+    return [done[action.order] for action in actions]
+
+
+def _intend(apply: Apply, action: Action) -> Lease:
+    """Write an action's intent down, unless a run that died did so already."""
+    for lease in apply.hands.journal.open_leases():
+        if lease.id == action.lease_id:
+            return lease
+    lease = lease_of(apply.plan, action, apply.by, apply.hands.clock())
+    apply.hands.journal.intend(lease, _step(action, StepState.INTENT, action.reason))
+    return lease
+
+
+def _step(action: Action, state: StepState, reason: str) -> StepRecord:
+    kind, ref = str(action.kind), action.target.ref
+    return StepRecord(action.order, kind, ref, state, action.tier, action.lease_id, reason)
 
 
 def undo(apply: Apply) -> Restored:
@@ -189,7 +221,7 @@ def undo(apply: Apply) -> Restored:
     ours = {action.lease_id for action in apply.actions}
     journal = apply.hands.journal
     leases = [lease for lease in journal.open_leases() if lease.id in ours]
-    undone = compensate(apply.hands, leases)
+    undone = compensate(apply.hands, leases, UNDO_PATIENCE)
     ended = {outcome.lease.id: outcome.reason for outcome in undone.outcomes}
     for step in journal.steps():
         if step.lease in ended and step.state in {StepState.VERIFIED, StepState.APPLIED}:
@@ -212,17 +244,14 @@ def refuse_outside_window(apply: Apply) -> None:
 
 
 def _lease(apply: Apply, action: Action) -> Lease:
-    """Give an action's lease: as it was written down, else as it will be."""
+    """Give the lease of an action that has been lowered.
+
+    :raises ApplyFailed: if somebody has closed it since.
+    """
     for lease in apply.hands.journal.open_leases():
         if lease.id == action.lease_id:
             return lease
-    return lease_of(apply.plan, action, apply.by, apply.hands.clock())
-
-
-def _is_under_way(apply: Apply, lease: Lease) -> bool:
-    """Tell whether a run that died has lowered it already, or written that it would."""
-    known = {one.id: one.state for one in apply.hands.journal.open_leases()}
-    return known.get(lease.id) in {LeaseState.INTENT, LeaseState.APPLIED}
+    raise ApplyFailed(f"the lease {action.lease_id} was closed while its node was drained")
 
 
 def _done_step(apply: Apply, action: Action) -> StepRecord | None:

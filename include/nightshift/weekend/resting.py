@@ -21,12 +21,10 @@ from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import NodePool
 from nightshift.domain.capacity.roles import OwnPods
 from nightshift.domain.leases.records import Lease, StepState
-from nightshift.domain.leases.returning import Pace
 from nightshift.errors import PermanentError
 from nightshift.nodepools.drivers import NodePoolDriver
-from nightshift.weekend.giving_back import give_back
 from nightshift.weekend.hands import Hands
-from nightshift.weekend.restoring import AT_ONCE
+from nightshift.weekend.restoring import give_back_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def pods_left(cluster: Cluster, node: str, rules: PodRules) -> list[str]:
 def _keep(lease: Lease, hands: Hands, care: NodeCare, result: DrainResult) -> Rested:
     """Give a node back that could not be emptied, and say which pods kept it."""
     unmark_pods(care.cluster, [result.node])
-    outcome = give_back(lease, hands, Pace(AT_ONCE))
+    outcome = give_back_now(lease, hands)
     hands.journal.note(
         "blocked",
         lease.target.ref,
