@@ -79,7 +79,8 @@ def test_a_lease_only_goes_forward_and_says_whether_it_moved(connection: Connect
     with pytest.raises(Conflict, match="cannot become applied"):
         move_lease(connection, LEASE.id, LeaseState.APPLIED, "", NOW)
     assert list_open_leases(connection) == []
-    assert list_ended_ids(connection, NOW) == {LEASE.id}
+    assert list_ended_ids(connection, LeaseState.CLOSED, NOW) == {LEASE.id}
+    assert list_ended_ids(connection, LeaseState.DROPPED, NOW) == frozenset()
 
 
 def test_a_target_has_one_open_lease(engine: Engine) -> None:

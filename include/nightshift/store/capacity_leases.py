@@ -104,14 +104,16 @@ def list_window_leases(connection: Connection, window_id: str) -> list[Lease]:
     return [_from_row(row) for row in connection.execute(query.order_by(CapacityLease.order))]
 
 
-def list_ended_ids(connection: Connection, since: dt.datetime) -> frozenset[str]:
-    """List the ids of leases that ended after an instant."""
+def list_ended_ids(
+    connection: Connection, state: LeaseState, since: dt.datetime
+) -> frozenset[LeaseId]:
+    """List the ids of leases that ended in a state after an instant."""
     rows = connection.execute(
         select(CapacityLease.lease).where(
-            CapacityLease.state.not_in(_OPEN), CapacityLease.changed_at >= since
+            CapacityLease.state == str(state), CapacityLease.changed_at >= since
         )
     )
-    return frozenset(row.lease for row in rows)
+    return frozenset(LeaseId(row.lease) for row in rows)
 
 
 def read_lease_row(connection: Connection, lease: LeaseId) -> Lease:

@@ -20,7 +20,7 @@ from nightshift.domain.capacity.policies_targets import Barrier, OnTimeout, Tier
 from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
 from nightshift.domain.leases.records import Lease, StepState
 from nightshift.domain.windows.spans import Window
-from nightshift.errors import NightshiftError, PermanentError
+from nightshift.errors import Conflict, NightshiftError, PermanentError
 from nightshift.store.capacity_records import StepRecord
 from nightshift.weekend.hands import Hands
 from nightshift.weekend.lowering import lower_targets
@@ -183,8 +183,16 @@ def lower(
     """
     journal = apply.hands.journal
     done = {one.order: one for one in journal.steps() if one.state in _ENDED}
-    todo = [action for action in actions if action.order not in done]
-    leases = [_intend(apply, action) for action in todo]
+    todo, leases = [], []
+    for action in actions:
+        if action.order in done:
+            continue
+        try:
+            leases.append(_intend(apply, action))
+            todo.append(action)
+        except Conflict as error:  # somebody else's lease, or ours that was given back meanwhile
+            done[action.order] = _step(action, StepState.CONFLICT, str(error))
+            journal.save_step(done[action.order])
     try:
         until = apply.hands.clock() + patience
         outcomes = lower_targets(leases, apply.hands, until)
