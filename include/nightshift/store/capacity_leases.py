@@ -51,12 +51,17 @@ def write_intent(connection: Connection, lease: Lease, now: dt.datetime) -> None
 def adopt_lease(connection: Connection, lease: Lease, now: dt.datetime) -> bool:
     """Write down a lease that was found on its object and that the store does not know.
 
+    One that the store had dropped, because its PATCH came in so late, is taken up again too.
+
     :returns: False if the store knows it already.
     """
+    late = CapacityLease.state == str(LeaseState.DROPPED)
     done = connection.execute(
         insert(CapacityLease)
         .values(_to_row(lease, now))
-        .on_conflict_do_nothing()
+        .on_conflict_do_update(
+            index_elements=["lease"], set_={"state": str(lease.state)}, where=late
+        )
         .returning(CapacityLease.lease)
     )
     return done.scalar() is not None
