@@ -11,6 +11,7 @@ from sqlalchemy import text
 from nightshift.cluster.capacity_snapshots import OtherFacts
 from nightshift.cluster.client import Cluster
 from nightshift.cluster.deletion_costs import mark_pods
+from nightshift.cluster.target_kinds import TARGET_RESOURCES
 from nightshift.domain.capacity.planner import plan_scale_down
 from nightshift.domain.capacity.plans import CapacityPlan
 from nightshift.domain.capacity.policies import CapacityPolicy, Mode, PolicyName, Protection
@@ -36,9 +37,11 @@ from nightshift.store.capacity_records import RunKind, RunRecord
 from nightshift.store.capacity_runs import begin_run
 from nightshift.store.engines import Engine, transaction
 from nightshift.weekend.applying import Applied, Apply, apply_plan
+from nightshift.weekend.finding import Found, find_leased
 from nightshift.weekend.hands import Hands
 from nightshift.weekend.journals import Journal, StoreJournal
 from nightshift.weekend.planning import lease_is_due, open_window, read_facts, read_ledger
+from nightshift.weekend.reconciling import Mending
 from nightshift.weekend.resting import NodeCare
 from nightshift.weekend.restoring import Restored, restore
 from nightshift.weekend.targets import AllTargets, Targets
@@ -239,6 +242,26 @@ class World:
             until,
         )
 
+    def mending(self, run: str = "run-3") -> Mending:
+        hands = self.hands(run, RunKind.RECONCILE)
+        policies = {str(self.policy.name): self.policy}
+        record = RunRecord(run, RunKind.RECONCILE, self.policy.name, self.policy.digest)
+        with transaction(self.engine) as connection:
+            number = begin_run(connection, record, self.hand.now)
+        journal = StoreJournal(self.engine, number, self.policy.name, "test", self.hand.clock)
+        return Mending(
+            self.policy,
+            hands,
+            journal,
+            self.engine,
+            NodeCare(self.cluster, self.policy, self.drivers),
+            open_window(self.policy, self.hand.now),
+            lambda lease: lease_is_due(lease, self.hand.now, policies),
+        )
+
+    def found(self) -> Found:
+        return find_leased(self.cluster, self.drivers)
+
     def live(self, target: TargetId) -> LiveTarget:
         found = AllTargets(self.cluster, self.drivers).read(target)
         assert found is not None
@@ -250,13 +273,9 @@ class World:
 
     def edit(self, target: TargetId, spec: dict[str, Any]) -> None:
         """Play a person."""
-        from nightshift.cluster.target_kinds import TARGET_RESOURCES
-
         self.cluster.patch(TARGET_RESOURCES[target.kind].path(target), {"spec": spec})
 
     def annotate(self, target: TargetId, **annotations: str) -> None:
-        from nightshift.cluster.target_kinds import TARGET_RESOURCES
-
         body = {"metadata": {"annotations": annotations}}
         self.cluster.patch(TARGET_RESOURCES[target.kind].path(target), body)
 
