@@ -10,6 +10,7 @@ from nightshift.cluster.target_kinds import TARGET_RESOURCES
 from nightshift.domain.capacity.targets import (
     Fields,
     LiveTarget,
+    ObjectKind,
     Patch,
     TargetId,
     capacity_of,
@@ -213,7 +214,8 @@ class History:
 
     def cordon(self) -> None:
         name = self.rng.choice(["n1", "n2", "n3"])
-        if name not in self.world.cordoned():
+        node = self.world.live(TargetId(ObjectKind.NODE, "", name))
+        if name not in self.world.cordoned() and LEASE not in node.annotations:
             self.world.cluster.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
             self.human_cordons.add(name)
 

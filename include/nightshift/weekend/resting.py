@@ -20,6 +20,7 @@ from nightshift.domain.capacity.plans import Action
 from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import NodePool
 from nightshift.domain.capacity.roles import OwnPods
+from nightshift.domain.capacity.targets import FieldName
 from nightshift.domain.leases.records import Lease, StepState
 from nightshift.errors import PermanentError
 from nightshift.nodepools.drivers import NodePoolDriver
@@ -106,9 +107,20 @@ def _remove(
     if left:
         reason = f"{action.target.name} is not empty after all: {', '.join(left)}; it stays"
         return Rested(StepState.BLOCKED, reason, result)
+    if not _comes_back(action.pool, hands, care):
+        reason = f"{result}; it stays: nobody would bring it back, as no lease is on its pool"
+        return Rested(StepState.VERIFIED, reason, result)
     care.drivers[action.pool].remove([action.target.name], lease.id)
     hands.journal.note("removed", action.target.ref, lease=lease.id)
     return Rested(StepState.VERIFIED, f"{result}; removed", result, removed=True)
+
+
+def _comes_back(pool: str, hands: Hands, care: NodeCare) -> bool:
+    """Tell whether somebody brings a pool's nodes back: an autoscaler, or a lease on the pool."""
+    live = care.drivers[pool].get_state()
+    if live is None or FieldName.TARGET_NODES not in live.fields:
+        return True
+    return any(one.target.is_same_name(live.id) for one in hands.journal.open_leases())
 
 
 def pods_left(cluster: Cluster, node: str, rules: PodRules) -> list[str]:
