@@ -181,7 +181,7 @@ class ClusterApiPool:
         self.cluster.patch(path, body, manager=OUR_MANAGER)
 
     def _lower_replicas(self, machines: Sequence[str]) -> None:
-        """Lower the replicas by the Machines that were not counted yet, in one conditional PATCH."""
+        """Lower the replicas by the Machines that were not counted yet, conditionally."""
         for _ in range(_TRIES):
             obj = self._read()
             live = read_object(self.cluster, obj, self._parse)
