@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nightshift.clock import Clock
+from nightshift.cluster.locks import Lock
 from nightshift.domain.leases.records import Lease, LeaseState
 from nightshift.errors import PermanentError
 from nightshift.store.capacity_events import append_event
@@ -169,3 +170,50 @@ class AnnotationJournal:
 
     def beat(self) -> None:
         """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewing:
+    """A journal whose beats renew the cluster's lock too, so that a long run keeps it.
+
+    A lock that somebody else has taken ends the run: its beat raises Conflict.
+    """
+
+    journal: Journal
+    lock: Lock
+
+    def intend(self, lease: Lease, step: StepRecord) -> None:
+        """Write down that a target will be lowered, before it is."""
+        self.journal.intend(lease, step)
+
+    def move(self, lease: Lease, state: LeaseState, reason: str) -> None:
+        """Move a lease on; the same state again is no change."""
+        self.journal.move(lease, state, reason)
+
+    def save_step(self, step: StepRecord) -> None:
+        """Write down what became of an action."""
+        self.journal.save_step(step)
+
+    def steps(self) -> Sequence[StepRecord]:
+        """List this run's steps."""
+        return self.journal.steps()
+
+    def open_leases(self) -> Sequence[Lease]:
+        """List the leases that still have to be brought back or dropped."""
+        return self.journal.open_leases()
+
+    def adopt(self, lease: Lease) -> bool:
+        """Write down a lease that was found on its object; False if it is known already."""
+        return self.journal.adopt(lease)
+
+    def note(self, event: str, ref: str, **detail: Any) -> None:  # noqa: ANN401 - JSON
+        """Add a line to the log."""
+        self.journal.note(event, ref, **detail)
+
+    def beat(self) -> None:
+        """Say that the run is alive, and keep the lock.
+
+        :raises Conflict: if somebody else has taken the lock.
+        """
+        self.lock.renew()
+        self.journal.beat()
