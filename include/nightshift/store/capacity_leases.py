@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from nightshift.domain.capacity.policies_rules import OnConflict
@@ -107,6 +107,16 @@ def list_window_leases(connection: Connection, window_id: str) -> list[Lease]:
     """List every lease of a window, ended or not."""
     query = select(CapacityLease).where(CapacityLease.window_id == window_id)
     return [_from_row(row) for row in connection.execute(query.order_by(CapacityLease.order))]
+
+
+def read_window_end(connection: Connection, window_id: str) -> dt.datetime | None:
+    """Give the instant at which the last lease of a window ended; None without any."""
+    found: dt.datetime | None = connection.execute(
+        select(func.max(CapacityLease.changed_at)).where(
+            CapacityLease.window_id == window_id, CapacityLease.state == str(LeaseState.CLOSED)
+        )
+    ).scalar()
+    return found
 
 
 def list_ended_ids(

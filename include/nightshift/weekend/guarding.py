@@ -1,0 +1,173 @@
+"""The guard: are autoscalers' maximums what the database can bear, and does one run away?
+
+It only ever lowers a maximum in words: it reports what it should be. What it does by itself is to
+freeze the way up, for a limited time, and to thaw it; what must hold in the first minute is static
+and lies in the cluster (``deploy/guard``).
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from nightshift.cluster.client import Cluster
+from nightshift.cluster.freezes import freeze, list_freezes, thaw
+from nightshift.domain.capacity.budgets import (
+    ConnectionBudget,
+    bound_max,
+    max_replicas,
+    why_overdrawn,
+)
+from nightshift.domain.capacity.policies import CapacityPolicy
+from nightshift.domain.capacity.policies_targets import TargetKind
+from nightshift.domain.capacity.snapshots import ClusterSnapshot
+from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
+from nightshift.errors import NightshiftError
+
+MaxConnections = Callable[[ConnectionBudget], int | None]
+"""Gives the ``max_connections`` of a budget's database; None if it cannot be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One autoscaler against its connection budget.
+
+    :param allowed: the maximum that the database bears.
+    """
+
+    target: LiveTarget
+    allowed: int
+    bound_by: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Say what is wrong and what to set."""
+        here = self.target.capacity(FieldName.MAX_REPLICAS)
+        return (
+            f"{self.target.id.ref}: its maximum is {here}, {self.bound_by} allow {self.allowed}: "
+            f"{self.reason}; set maxReplicas to {self.allowed}"
+        )
+
+
+def audit(
+    policy: CapacityPolicy, snapshot: ClusterSnapshot, max_connections: MaxConnections
+) -> list[Audit]:
+    """List the autoscalers whose maximum the database could not bear."""
+    scalers = {one.scales.ref: one for one in snapshot.targets if one.scales is not None}
+    found = []
+    for budget in policy.budgets.values():
+        limit = max_connections(budget)
+        if limit is None:
+            continue
+        highest = _highest(budget, snapshot, scalers)
+        why = why_overdrawn(budget, limit, highest)
+        if why is None:
+            continue
+        for live, name in _scaled(budget, scalers):
+            consumer = budget.consumer(live.id.namespace, name)
+            if consumer is None:
+                continue
+            bounds = {
+                "what is set": live.capacity(FieldName.MAX_REPLICAS),
+                f"the connections of {budget.name}": max_replicas(
+                    budget, consumer, limit, highest
+                ),
+            }
+            bound = bound_max(bounds)
+            if bound.value < live.capacity(FieldName.MAX_REPLICAS):
+                found.append(Audit(live, bound.value, bound.bound_by, why))
+    return found
+
+
+def why_freeze(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> str:
+    """Say why nothing may scale up now; "" if it may.
+
+    Pods that do not become ready are no reason for more of them, and neither is a full cluster.
+    """
+    guard, health = policy.guard, snapshot.health
+    if health.unready_pct > guard.unready_pct:
+        return (
+            f"{health.unready_pct} % of the pods are not ready, {guard.unready_pct} % are allowed: "
+            "more of them would not help"
+        )
+    nodes = sum(not node.control_plane for node in snapshot.nodes)
+    if guard.node_cap is not None and nodes >= guard.node_cap:
+        return f"the cluster has {nodes} nodes and the policy's cap is {guard.node_cap}"
+    return ""
+
+
+def keep_guard(
+    cluster: Cluster, policy: CapacityPolicy, snapshot: ClusterSnapshot, now: dt.datetime
+) -> Iterator[str]:
+    """Freeze, keep frozen or thaw the policy's autoscalers; says what was done and why.
+
+    A freeze ends when its time is over or its cause has gone, whichever is first.
+    """
+    why = "" if snapshot.unread else why_freeze(policy, snapshot)
+    if why:
+        yield from _freeze_all(cluster, policy, snapshot, now + policy.guard.ttl, why)
+        return
+    for one in list_freezes(cluster):
+        ended = "its time is over" if now >= one.until else "what caused it has gone"
+        try:
+            if thaw(cluster, one.target):
+                yield f"{one.target.ref} may scale up again: {ended} ({one.why})"
+        except NightshiftError as error:
+            yield f"{one.target.ref} could not be thawed: {error}"
+
+
+def _freeze_all(
+    cluster: Cluster,
+    policy: CapacityPolicy,
+    snapshot: ClusterSnapshot,
+    until: dt.datetime,
+    why: str,
+) -> Iterator[str]:
+    frozen = {one.target.ref: one for one in list_freezes(cluster)}
+    for live in _own(policy, snapshot):
+        there = frozen.get(live.id.ref)
+        if there is not None:
+            if there.until <= snapshot.at and thaw(cluster, live.id):
+                yield f"{live.id.ref} may scale up again: its time is over, whatever the cause"
+            continue
+        try:
+            if freeze(cluster, live.id, until, why):
+                yield f"{live.id.ref} is frozen until {until:%H:%M}Z: {why}"
+        except NightshiftError as error:
+            yield f"{live.id.ref} could not be frozen: {error}"
+
+
+def _own(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> Iterator[LiveTarget]:
+    """Give the autoscalers that the policy names."""
+    for _, target in policy.targets(TargetKind.AUTOSCALER):
+        selection = getattr(target, "selection", None)
+        for live in snapshot.of_kind(ObjectKind.AUTOSCALER):
+            if selection and selection.matches(live.id.namespace, live.id.name, live.labels):
+                yield live
+
+
+def _highest(
+    budget: ConnectionBudget, snapshot: ClusterSnapshot, scalers: Mapping[str, LiveTarget]
+) -> dict[str, int]:
+    """Give the most replicas that each consumer of a budget may reach."""
+    found = {}
+    workloads = {one.id.ref: one for one in snapshot.targets}
+    for consumer in budget.consumers:
+        for kind in (ObjectKind.DEPLOYMENT, ObjectKind.STATEFUL_SET):
+            ref = f"{kind}/{consumer.target}"
+            scaler, workload = scalers.get(ref), workloads.get(ref)
+            if scaler is not None:
+                found[consumer.target] = scaler.capacity(FieldName.MAX_REPLICAS)
+            elif workload is not None:
+                found.setdefault(consumer.target, workload.capacity(FieldName.REPLICAS))
+    return found
+
+
+def _scaled(
+    budget: ConnectionBudget, scalers: Mapping[str, LiveTarget]
+) -> Iterator[tuple[LiveTarget, str]]:
+    """Give the autoscalers of a budget's consumers, with the name of what each scales."""
+    for consumer in budget.consumers:
+        for kind in (ObjectKind.DEPLOYMENT, ObjectKind.STATEFUL_SET):
+            live = scalers.get(f"{kind}/{consumer.target}")
+            if live is not None:
+                yield live, consumer.name
