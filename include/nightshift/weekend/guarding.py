@@ -1,4 +1,4 @@
-"""The guard: are autoscalers' maximums what the database can bear, and does one run away?
+"""The guard: can the database bear the autoscalers' maximums, and does one of them run away.
 
 It only ever lowers a maximum in words: it reports what it should be. What it does by itself is to
 freeze the way up, for a limited time, and to thaw it; what must hold in the first minute is static
@@ -68,9 +68,7 @@ def audit(
                 continue
             bounds = {
                 "what is set": live.capacity(FieldName.MAX_REPLICAS),
-                f"the connections of {budget.name}": max_replicas(
-                    budget, consumer, limit, highest
-                ),
+                f"the connections of {budget.name}": max_replicas(budget, consumer, limit, highest),
             }
             bound = bound_max(bounds)
             if bound.value < live.capacity(FieldName.MAX_REPLICAS):

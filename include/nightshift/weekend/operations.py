@@ -271,7 +271,7 @@ def _note_dropped(
     reasons: Mapping[str, str],
 ) -> None:
     """Write down which actions of the plan no longer hold, and why."""
-    stay = {one.order for one in (*kept, *journal.steps())}
+    stay = {one.order for one in kept} | {one.order for one in journal.steps()}
     for action in plan.actions:
         if action.order not in stay:
             ref, reason = action.target.ref, reasons.get(action.target.ref, "no longer holds")

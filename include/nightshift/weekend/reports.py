@@ -38,9 +38,7 @@ def measure_window(connection: Connection, policy: CapacityPolicy, window: Windo
     name = window_id(policy.name, window)
     spans = list_node_spans(connection, policy.cluster, window.down, window.up)
     price_of = policy.cost.price_of if policy.cost else lambda _: None
-    savings = measure(
-        window, name, spans, price_of, policy.cost.currency if policy.cost else ""
-    )
+    savings = measure(window, name, spans, price_of, policy.cost.currency if policy.cost else "")
     leases = list_window_leases(connection, name)
     ended = None
     if leases and not any(lease.is_open for lease in leases):

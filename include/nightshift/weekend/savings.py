@@ -107,9 +107,7 @@ def _overlap(span: NodeSpan, window: Window) -> dt.timedelta:
     return max(end - max(span.started_at, window.down), dt.timedelta(0))
 
 
-def _cost(
-    rows: Iterable[tuple[NodeSpan, dt.timedelta]], price_of: PriceOf
-) -> float | None:
+def _cost(rows: Iterable[tuple[NodeSpan, dt.timedelta]], price_of: PriceOf) -> float | None:
     """Add up what nodes cost; None if one of them has no known price."""
     total = 0.0
     for span, length in rows:
