@@ -4,8 +4,8 @@ Plans from one snapshot, shows the diff, asks a person where the policy wants on
 tier, drains and removes nodes one at a time, and writes down every step before it is done.
 
 **When**: it asks the policy's calendar twice an hour (`NIGHTSHIFT_CAPACITY_SCHEDULE`); outside of
-a window the run is skipped. Only the policy decides (`NIGHTSHIFT_CAPACITY_POLICY`), so a late or
-doubled run is harmless.
+a window the run is skipped. Only the policy decides (`capacity.yaml` in `NIGHTSHIFT_CONFIG_DIR`),
+so a late or doubled run is harmless.
 
 **By hand**: *Trigger* shows a form: only plan, only some targets, hold some targets.
 

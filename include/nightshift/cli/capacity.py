@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 def plan(
     context: typer.Context,
-    policy: PolicyOption = "",
+    policy: PolicyOption = None,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="A diff for people, or the plan as JSON.")
     ] = Format.TABLE,
@@ -56,7 +56,7 @@ def plan(
             _print_approval(shell, session, made)
 
 
-def diff(context: typer.Context, policy: PolicyOption = "") -> None:
+def diff(context: typer.Context, policy: PolicyOption = None) -> None:
     """Show how the cluster would differ in the window that is open or comes next.
 
     One line a target: + lowered, = left as it is, with the reason. Changes nothing.
@@ -68,7 +68,7 @@ def diff(context: typer.Context, policy: PolicyOption = "") -> None:
 
 def apply(
     context: typer.Context,
-    policy: PolicyOption = "",
+    policy: PolicyOption = None,
     file: Annotated[
         Path | None,
         typer.Option("--plan", help="Apply exactly this plan, kept with plan --out."),

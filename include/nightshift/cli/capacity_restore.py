@@ -21,7 +21,7 @@ TargetArgument = Annotated[
 
 def restore(
     context: typer.Context,
-    policy: PolicyOption = "",
+    policy: PolicyOption = None,
     from_annotations: Annotated[
         bool,
         typer.Option(
@@ -70,7 +70,7 @@ def hold(
             raise ConfigError("--until", str(error)) from error
     elif not release:
         annotations[HOLD] = "true"
-    with capacity_session(shell, "", with_store=False, needs_policy=False) as session:
+    with capacity_session(shell, None, with_store=False, needs_policy=False) as session:
         live = find_target(session, parse_target_ref(target))
         _annotate(session, live, annotations)
     shell.print_text(f"{target} is {'released' if release else 'held ' + (until or 'for good')}")

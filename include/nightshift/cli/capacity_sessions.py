@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,19 +19,16 @@ if TYPE_CHECKING:
     from nightshift.weekend.sessions import Session, Tools
 
 PolicyOption = Annotated[
-    str,
+    Path | None,
     typer.Option(
-        "--policy",
-        "-p",
-        help="A policy's name in policies/ of the configuration, or a file. "
-        "Default: the setting NIGHTSHIFT_CAPACITY_POLICY.",
+        "--policy", "-p", help="The policy's file. Default: capacity.yaml of the configuration."
     ),
 ]
 
 
 @contextmanager
 def capacity_session(
-    shell: Shell, policy: str, *, with_store: bool = True, needs_policy: bool = True
+    shell: Shell, policy: Path | None, *, with_store: bool = True, needs_policy: bool = True
 ) -> Iterator["Session"]:
     """Open a session for one command.
 
@@ -44,15 +42,14 @@ def capacity_session(
         yield session
 
 
-def read_policy(settings: Settings, option: str, *, needed: bool) -> "CapacityPolicy | None":
-    """Read the policy that an option or the settings name.
+def read_policy(settings: Settings, file: Path | None, *, needed: bool) -> "CapacityPolicy | None":
+    """Read the policy that an option or the configuration names.
 
     :raises ConfigErrors: with every fault of the file.
     """
     from nightshift.weekend.policies import load_policy
 
-    wanted = option or settings.capacity_policy
-    return load_policy(settings, wanted, utc_now(), needed=needed or bool(option))
+    return load_policy(settings, file, utc_now(), needed=needed or file is not None)
 
 
 def actor_of(shell: Shell) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nightshift.weekend.sessions import Session
 
 
-def status(context: typer.Context, policy: PolicyOption = "") -> None:
+def status(context: typer.Context, policy: PolicyOption = None) -> None:
     """Say what is due, what is lowered now, and how the last runs ended."""
     from nightshift.store.capacity_events import find_broken_event
     from nightshift.store.capacity_leases import list_open_leases
@@ -43,7 +43,7 @@ def status(context: typer.Context, policy: PolicyOption = "") -> None:
             raise typer.Exit(1)
 
 
-def explain(context: typer.Context, target: TargetArgument, policy: PolicyOption = "") -> None:
+def explain(context: typer.Context, target: TargetArgument, policy: PolicyOption = None) -> None:
     """Say of one target what it is, what we did to it, and what would become of it now."""
     from nightshift.domain.capacity.targets import describe_fields
     from nightshift.store.capacity_events import list_events
@@ -69,7 +69,7 @@ def explain(context: typer.Context, target: TargetArgument, policy: PolicyOption
 
 def report(
     context: typer.Context,
-    policy: PolicyOption = "",
+    policy: PolicyOption = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Write the plot to this SVG file.")
     ] = None,

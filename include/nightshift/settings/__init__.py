@@ -191,17 +191,11 @@ class Settings:
     api_timeout_seconds: int = _setting(
         whole_number(1, 600), "60", "How long one call of the Kubernetes API may take."
     )
-    capacity_policy: str = _setting(
-        DNS_NAME,
-        "weekend",
-        "The policy that the weekend's Dags follow: policies/<name>.yaml in config_dir. Without "
-        "that file nothing ever rests.",
-    )
     capacity_schedule: str = _setting(
         CRON,
         "0,30 * * * *",
-        "How often the weekend's Dags ask the policy what is due, as cron in time_zone. Only the "
-        "policy decides; this is its alarm clock.",
+        "How often the weekend's Dags ask the policy (capacity.yaml in config_dir) what is due, "
+        "as cron in time_zone. Only the policy decides; this is its alarm clock.",
     )
     capacity_pool: str = _setting(
         TEXT, "capacity", "The Airflow pool of one slot that the weekend's tasks take turns in."

@@ -41,7 +41,7 @@ from nightshift.weekend.operations import (
     raise_all,
     read_plan,
 )
-from nightshift.weekend.policies import load_policy
+from nightshift.weekend.policies import load_policy, policy_path
 from nightshift.weekend.restoring import Restored
 from nightshift.weekend.sessions import Session, Tools, open_session
 from nightshift.weekend.targets import AllTargets
@@ -78,8 +78,8 @@ class Asked:
 
 @contextmanager
 def weekend(settings: Settings, tools: Tools) -> Iterator[Session | None]:
-    """Open the session of the policy that the settings name; None if there is no such policy."""
-    policy = load_policy(settings, settings.capacity_policy, tools.clock(), needed=False)
+    """Open the session of the configuration's policy; None if there is none."""
+    policy = load_policy(settings, None, tools.clock(), needed=False)
     if policy is None:
         yield None
         return
@@ -91,7 +91,7 @@ def why_not_down(settings: Settings, tools: Tools) -> str:
     """Ask the calendar whether something is to be lowered now; "" if it is."""
     with weekend(settings, tools) as session:
         if session is None:
-            return f"there is no policy {settings.capacity_policy}; nothing rests"
+            return f"{policy_path(settings)} is not there; nothing rests"
         due = ask_due(session)
         log.info("%s", due.reason)
         return "" if isinstance(due, Down) else due.reason
@@ -200,7 +200,7 @@ def why_not_up(settings: Settings, tools: Tools) -> str:
     """Ask whether something is to be brought back now; "" if it is."""
     with weekend(settings, tools) as session:
         if session is None:
-            return f"there is no policy {settings.capacity_policy}; nothing was lowered"
+            return f"{policy_path(settings)} is not there; nothing was lowered"
         journal = session.journal(session.record("weekend_scale_up-look", RunKind.UP))
         due = [lease for lease in journal.open_leases() if session.due()(lease)]
         if not due:
@@ -246,7 +246,7 @@ def opened(settings: Settings, tools: Tools) -> Iterator[Session]:
     """
     with weekend(settings, tools) as session:
         if session is None:
-            raise PermanentError(f"the policy {settings.capacity_policy} is not there any more")
+            raise PermanentError(f"{policy_path(settings)} is not there any more")
         yield session
 
 
