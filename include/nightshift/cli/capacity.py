@@ -10,6 +10,7 @@ import typer
 from nightshift.cli.capacity_restore import hold, restore
 from nightshift.cli.capacity_sessions import PolicyOption, capacity_session, run_name
 from nightshift.cli.capacity_status import explain, report, status
+from nightshift.cli.demo_weekend import demo
 from nightshift.cli.shell import Shell
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def plan(
         if output is Format.JSON:
             shell.print_text(_as_json(made))
         else:
-            _print_diff(shell, made)
+            print_diff(shell, made)
             _print_approval(shell, session, made)
 
 
@@ -63,7 +64,7 @@ def diff(context: typer.Context, policy: PolicyOption = None) -> None:
     """
     shell: Shell = context.obj
     with capacity_session(shell, policy) as session:
-        _print_diff(shell, _plan(session))
+        print_diff(shell, _plan(session))
 
 
 def apply(
@@ -92,7 +93,7 @@ def apply(
     with capacity_session(shell, policy) as session:
         name = run or run_name(shell, "down")
         applied = _apply(shell, session, name, file, approve)
-    _print_steps(shell, applied)
+    print_steps(shell, applied)
     raise typer.Exit(1 if applied.failed else 0)
 
 
@@ -112,7 +113,7 @@ def _apply(
     if file is not None:
         _publish_file(journal, file)
     published = publish(session, journal)
-    _print_diff(shell, published.plan)
+    print_diff(shell, published.plan)
     shell.say(f"run {run}")
     if approve:
         _approve(session, journal, published.plan, approve)
@@ -152,7 +153,8 @@ def _approve(
     note_approval(journal, Approval(True, made.hash, user, at))
 
 
-def _print_diff(shell: Shell, made: "CapacityPlan") -> None:
+def print_diff(shell: Shell, made: "CapacityPlan") -> None:
+    """Write a plan's diff."""
     from nightshift.domain.capacity.diffs import diff_lines, diff_plan
 
     for line in diff_lines(diff_plan(made)):
@@ -168,7 +170,8 @@ def _print_approval(shell: Shell, session: "Session", made: "CapacityPlan") -> N
         shell.print_text(f"To approve: nightshift capacity apply --approve {made.hash[:12]}")
 
 
-def _print_steps(shell: Shell, applied: "Applied") -> None:
+def print_steps(shell: Shell, applied: "Applied") -> None:
+    """Write what became of a plan's steps."""
     rows = [(step.ref, str(step.state), step.reason) for step in applied.steps]
     if rows:
         shell.print_text("")
@@ -193,3 +196,4 @@ capacity_app.command()(hold)
 capacity_app.command()(status)
 capacity_app.command()(explain)
 capacity_app.command()(report)
+capacity_app.command()(demo)

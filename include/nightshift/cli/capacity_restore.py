@@ -45,7 +45,7 @@ def restore(
         shell, policy, with_store=not from_annotations, needs_policy=False
     ) as session:
         restored = _restore(shell, session, now, dt.timedelta(minutes=minutes))
-    _print_outcomes(shell, restored)
+    print_outcomes(shell, restored)
     raise typer.Exit(0 if restored.complete else 1)
 
 
@@ -129,7 +129,8 @@ def _annotate(session: "Session", live: "LiveTarget", annotations: dict[str, str
     targets.patch(live.id, Patch({}, annotations, live.resource_version, ""))
 
 
-def _print_outcomes(shell: Shell, restored: "Restored") -> None:
+def print_outcomes(shell: Shell, restored: "Restored") -> None:
+    """Write what became of every lease."""
     if not restored.outcomes and not restored.waiting:
         shell.print_text("nothing is due")
         return

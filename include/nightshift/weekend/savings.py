@@ -81,8 +81,9 @@ def measure(
 
     Nodes that came during the window count in what was there, so a window can also have cost more.
     """
-    before = [one for one in spans if _was_there(one, window.down)]
-    baseline = [(one, window.up - window.down) for one in before]
+    # nodes that were first looked at by the window's own plan count from then on
+    begin = max(window.down, min((one.started_at for one in spans), default=window.down))
+    baseline = [(one, window.up - begin) for one in spans if _was_there(one, begin)]
     actual = [(one, _overlap(one, window)) for one in spans]
     cost_before, cost = _cost(baseline, price_of), _cost(actual, price_of)
     known = cost_before is not None and cost is not None
