@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS := true
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-.PHONY: setup demo up down status test lint docs lock clean bench-night
+.PHONY: setup demo demo-weekend test-weekends up down status test lint docs lock clean bench-night
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
 UV := $(VENV)/bin/uv
@@ -46,6 +46,9 @@ $(SCANNER_VENV)/.done: scanner/requirements.txt | $(UV)
 demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours
 	@$(BIN)/python -m nightshift demo --data $(DATA) $(if $(ONCE),--once) $(if $(REPOSITORIES),--repositories $(REPOSITORIES))
 
+demo-weekend: setup ## a weekend in a minute: Friday, a person on Saturday, Monday, what it saved
+	@$(BIN)/python -m nightshift capacity demo --data $(DATA)-weekend
+
 up: setup ## start the trial stack: PostgreSQL, a local cluster, Airflow
 	@$(BIN)/python -m nightshift up --data $(DATA)
 
@@ -57,6 +60,9 @@ status: setup ## say what runs, where, and how to log in
 
 test: setup $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+test-weekends: setup $(VENV)/.dev ## 500 random weekends over HTTP (HISTORIES=500)
+	@NIGHTSHIFT_TEST_HISTORIES=$(or $(HISTORIES),500) $(BIN)/python -m pytest -n 2 tests/property/test_capacity_histories.py
 
 lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
@@ -77,4 +83,4 @@ lock: $(UV) ## pin requirements*.in again
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 scanner/requirements.in -o scanner/requirements.txt
 
 clean: ## remove environments and data (run `make down` first)
-	rm -rf $(VENV) $(SCANNER_VENV) $(DATA) $(DATA)-bench
+	rm -rf $(VENV) $(SCANNER_VENV) $(DATA) $(DATA)-bench $(DATA)-weekend

@@ -221,7 +221,7 @@ class World:
         return apply_plan(self.apply_of(made, run))
 
     def apply_of(self, plan: CapacityPlan, run: str = "run-1") -> Apply:
-        care = NodeCare(self.cluster, self.policy, self.drivers)
+        care = NodeCare(self.cluster, self.policy, self.drivers, look_seconds=60)
         return Apply(
             plan,
             plan.actions,
@@ -254,7 +254,7 @@ class World:
             hands,
             journal,
             self.engine,
-            NodeCare(self.cluster, self.policy, self.drivers),
+            NodeCare(self.cluster, self.policy, self.drivers, look_seconds=60),
             open_window(self.policy, self.hand.now),
             lambda lease: lease_is_due(lease, self.hand.now, policies),
         )
