@@ -118,6 +118,8 @@ class Stage:
         from nightshift.weekend.operations import raise_all
         from nightshift.weekend.reports import plot_reports, report_lines, save_window_report
 
+        self.clock.now = MONDAY - dt.timedelta(minutes=1)
+        self._mend("monday-before")
         self.clock.now = MONDAY + dt.timedelta(minutes=1)
         _title(shell, self.clock, "Monday: everything comes back")
         restored = raise_all(
@@ -130,9 +132,8 @@ class Stage:
         policy = self.session.the_policy()
         window = plan_windows(policy.schedule).last_before(self.clock.now)
         if window is not None:
-            saved = save_window_report(
-                self.session.the_engine(), policy, window, self.clock.now
-            ).to_json()
+            engine = self.session.the_engine()
+            saved = save_window_report(engine, policy, window, self.clock.now)
             for line in report_lines([saved]):
                 shell.print_text(line)
             plot = self.folder / "savings.svg"

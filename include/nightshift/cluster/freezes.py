@@ -21,24 +21,29 @@ _DISABLED = "Disabled"
 
 
 @dataclass(frozen=True, slots=True)
-class Freeze:
+class FrozenTarget:
     """A freeze that is on an autoscaler.
 
     :param before: its ``selectPolicy``; None if it had none.
+    :param clean: looks without a sign since the last with one.
     """
 
     target: TargetId
+    since: dt.datetime
     until: dt.datetime
     why: str
-    before: str | None
+    before: str | None = None
+    clean: int = 0
 
 
-def freeze(cluster: Cluster, target: TargetId, until: dt.datetime, why: str) -> bool:
-    """Stop an autoscaler from raising; a freeze that is there already is made longer.
+def freeze(cluster: Cluster, wanted: FrozenTarget) -> bool:
+    """Stop an autoscaler from raising, or write anew what a freeze of ours says.
 
+    :param wanted: its ``before`` is not looked at: what is there is kept.
     :returns: whether it was free before.
     :raises Conflict: if it has changed since it was read.
     """
+    target = wanted.target
     obj = _read(cluster, target)
     if obj is None:
         return False
@@ -46,7 +51,13 @@ def freeze(cluster: Cluster, target: TargetId, until: dt.datetime, why: str) -> 
     before = there.before if there else _policy(obj)
     if there is None and before == _DISABLED:
         return False  # somebody else has frozen it
-    note = {"until": format_instant(until), "why": why[:300], "before": before}
+    note = {
+        "since": format_instant(wanted.since),
+        "until": format_instant(wanted.until),
+        "why": wanted.why[:300],
+        "before": before,
+        "clean": wanted.clean,
+    }
     body = _body(obj, json.dumps(note, sort_keys=True))
     if target.kind is ObjectKind.SCALED_OBJECT:
         body["metadata"]["annotations"][KEDA_PAUSED] = "true"
@@ -75,7 +86,7 @@ def thaw(cluster: Cluster, target: TargetId) -> bool:
     return True
 
 
-def list_freezes(cluster: Cluster) -> list[Freeze]:
+def list_freezes(cluster: Cluster) -> list[FrozenTarget]:
     """List the freezes that are on."""
     found = []
     for kind in (ObjectKind.AUTOSCALER, ObjectKind.SCALED_OBJECT):
@@ -91,17 +102,20 @@ def list_freezes(cluster: Cluster) -> list[Freeze]:
     return found
 
 
-def parse_freeze(target: TargetId, obj: Object) -> Freeze | None:
+def parse_freeze(target: TargetId, obj: Object) -> FrozenTarget | None:
     """Read the freeze on an autoscaler; one that cannot be read has no time left."""
     text = ((obj.get("metadata") or {}).get("annotations") or {}).get(FROZEN)
     if text is None:
         return None
     try:
         raw = json.loads(str(text)[:1000])
-        until, before = parse_instant(str(raw["until"]), FROZEN), raw.get("before")
-        return Freeze(target, until, str(raw.get("why") or ""), before and str(before))
+        since, until = (parse_instant(str(raw[key]), FROZEN) for key in ("since", "until"))
+        before, clean = raw.get("before"), int(raw.get("clean", 0))
+        why = str(raw.get("why") or "")
+        return FrozenTarget(target, since, until, why, before and str(before), clean)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Freeze(target, dt.datetime.min.replace(tzinfo=dt.UTC), "it cannot be read", None)
+        never = dt.datetime.min.replace(tzinfo=dt.UTC)
+        return FrozenTarget(target, never, never, "it cannot be read")
 
 
 def _body(obj: Object, note: str | None) -> Object:

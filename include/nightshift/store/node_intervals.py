@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Collection
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from nightshift.store.capacity_models import NodeInterval
@@ -15,19 +15,24 @@ def observe_nodes(
 ) -> None:
     """Note which nodes are there now; those that were and are not have ended.
 
-    A node that is new began when the cluster made it; one that is gone ended between the last two
-    looks, and the later one counts: cost is never guessed too low.
+    A node that is new began when the cluster made it, but not before the last look, which did not
+    show it; one that is gone ended between the last two looks, and the later one counts: cost is
+    never guessed too low.
 
     :param cluster: the policy's name of it.
     """
+    last_look = connection.execute(
+        select(func.max(NodeInterval.seen_at)).where(NodeInterval.cluster == cluster)
+    ).scalar()
     for one in nodes:
+        made = min(one.created_at or now, now)
         values = {
             "cluster": cluster,
             "uid": one.uid,
             "node": one.node,
             "pool": one.pool,
             "instance_type": one.instance_type,
-            "started_at": one.created_at or now,
+            "started_at": max(made, last_look or made),
             "seen_at": now,
         }
         connection.execute(

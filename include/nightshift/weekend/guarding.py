@@ -6,11 +6,11 @@ and lies in the cluster (``deploy/guard``).
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightshift.cluster.client import Cluster
-from nightshift.cluster.freezes import freeze, list_freezes, thaw
+from nightshift.cluster.freezes import FrozenTarget, freeze, list_freezes, thaw
 from nightshift.domain.capacity.budgets import (
     ConnectionBudget,
     bound_max,
@@ -20,7 +20,17 @@ from nightshift.domain.capacity.budgets import (
 from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_targets import TargetKind
 from nightshift.domain.capacity.snapshots import ClusterSnapshot
-from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
+from nightshift.domain.capacity.surges import (
+    Freeze,
+    FreezeAct,
+    Level,
+    Signals,
+    SurgeKind,
+    Verdict,
+    judge_surge,
+    next_freeze,
+)
+from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind, TargetId
 from nightshift.errors import NightshiftError
 
 MaxConnections = Callable[[ConnectionBudget], int | None]
@@ -76,21 +86,15 @@ def audit(
     return found
 
 
-def why_freeze(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> str:
-    """Say why nothing may scale up now; "" if it may.
-
-    Pods that do not become ready are no reason for more of them, and neither is a full cluster.
-    """
-    guard, health = policy.guard, snapshot.health
-    if health.unready_pct > guard.unready_pct:
-        return (
-            f"{health.unready_pct} % of the pods are not ready, {guard.unready_pct} % are allowed: "
-            "more of them would not help"
-        )
+def judge(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> Verdict:
+    """Say whether something may scale up now; what is not known counts as normal."""
+    guard = policy.guard
+    verdict = judge_surge(Signals(unready_pct=snapshot.health.unready_pct), guard)
     nodes = sum(not node.control_plane for node in snapshot.nodes)
-    if guard.node_cap is not None and nodes >= guard.node_cap:
-        return f"the cluster has {nodes} nodes and the policy's cap is {guard.node_cap}"
-    return ""
+    if guard.node_cap is None or nodes < guard.node_cap:
+        return verdict
+    why = f"the cluster has {nodes} nodes, and the policy's cap is {guard.node_cap}"
+    return Verdict(max(verdict.level, Level.L2), verdict.kind, (*verdict.reasons, why))
 
 
 def keep_guard(
@@ -98,40 +102,49 @@ def keep_guard(
 ) -> Iterator[str]:
     """Freeze, keep frozen or thaw the policy's autoscalers; says what was done and why.
 
-    A freeze ends when its time is over or its cause has gone, whichever is first.
+    A freeze ends when its time is over, or after some looks without a sign, whichever is first.
     """
-    why = "" if snapshot.unread else why_freeze(policy, snapshot)
-    if why:
-        yield from _freeze_all(cluster, policy, snapshot, now + policy.guard.ttl, why)
-        return
-    for one in list_freezes(cluster):
-        ended = "its time is over" if now >= one.until else "what caused it has gone"
+    verdict = Verdict(Level.L0, SurgeKind.NONE) if snapshot.unread else judge(policy, snapshot)
+    frozen = list_freezes(cluster)
+    decision = next_freeze(_in_force(frozen), verdict, policy.guard, now)
+    match decision.act:
+        case FreezeAct.BEGIN | FreezeAct.KEEP if decision.freeze is not None:
+            targets = [live.id for live in _own(policy, snapshot)]
+            yield from _write_freezes(cluster, targets, decision.freeze, decision.reason)
+        case FreezeAct.THAW:
+            yield from _thaw_all(cluster, frozen, decision.reason)
+        case _:
+            return
+
+
+def _in_force(frozen: Sequence[FrozenTarget]) -> Freeze | None:
+    """Give the freeze that is in force: the one that ends first."""
+    first = min(frozen, key=lambda one: one.until, default=None)
+    if first is None:
+        return None
+    return Freeze(first.since, first.until, Level.L2, (first.why,), first.clean)
+
+
+def _write_freezes(
+    cluster: Cluster, targets: Sequence[TargetId], wanted: Freeze, reason: str
+) -> Iterator[str]:
+    why = "; ".join(wanted.reasons)
+    for target in targets:
+        one = FrozenTarget(target, wanted.since, wanted.expires_at, why, clean=wanted.clean)
+        try:
+            if freeze(cluster, one):
+                yield f"{target.ref} is frozen until {wanted.expires_at:%H:%M}Z: {reason}"
+        except NightshiftError as error:
+            yield f"{target.ref} could not be frozen: {error}"
+
+
+def _thaw_all(cluster: Cluster, frozen: Sequence[FrozenTarget], reason: str) -> Iterator[str]:
+    for one in frozen:
         try:
             if thaw(cluster, one.target):
-                yield f"{one.target.ref} may scale up again: {ended} ({one.why})"
+                yield f"{one.target.ref} may scale up again: {reason} (it was: {one.why})"
         except NightshiftError as error:
             yield f"{one.target.ref} could not be thawed: {error}"
-
-
-def _freeze_all(
-    cluster: Cluster,
-    policy: CapacityPolicy,
-    snapshot: ClusterSnapshot,
-    until: dt.datetime,
-    why: str,
-) -> Iterator[str]:
-    frozen = {one.target.ref: one for one in list_freezes(cluster)}
-    for live in _own(policy, snapshot):
-        there = frozen.get(live.id.ref)
-        if there is not None:
-            if there.until <= snapshot.at and thaw(cluster, live.id):
-                yield f"{live.id.ref} may scale up again: its time is over, whatever the cause"
-            continue
-        try:
-            if freeze(cluster, live.id, until, why):
-                yield f"{live.id.ref} is frozen until {until:%H:%M}Z: {why}"
-        except NightshiftError as error:
-            yield f"{live.id.ref} could not be frozen: {error}"
 
 
 def _own(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> Iterator[LiveTarget]:

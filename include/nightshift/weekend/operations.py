@@ -106,7 +106,7 @@ def publish(session: Session, journal: StoreJournal) -> Published:
     plan = plan_from(session, facts)
     with transaction(journal.engine) as connection:
         save_plan(connection, journal.run, plan.hash, dump_plan(plan))
-        seen = nodes_seen(session.the_policy(), facts)
+        seen = nodes_seen(session.the_policy(), session.cluster)
         observe_nodes(connection, plan.cluster, seen, session.tools.clock())
     journal.note("planned", plan.policy, hash=plan.hash, actions=len(plan.actions))
     return _published(session, plan)
@@ -239,12 +239,9 @@ def mend(session: Session, journal: StoreJournal, patience: dt.timedelta) -> Men
         mended = reconcile(replace(mending, hands=hands), session.found(), until)
         jobs = list_targets(session.cluster, ObjectKind.CRON_JOB)
         mended.lines += end_deadlines(session.hands(journal), jobs)
-    facts = session.facts()
+    seen, now = nodes_seen(session.the_policy(), session.cluster), session.tools.clock()
     with transaction(journal.engine) as connection:
-        seen = nodes_seen(session.the_policy(), facts)
-        now = session.tools.clock()
-        if not facts.unread:
-            observe_nodes(connection, session.the_policy().cluster, seen, now)
+        observe_nodes(connection, session.the_policy().cluster, seen, now)
         end_run(connection, journal.run, RunState.DONE, "; ".join(mended.faults)[:2000], now)
     return mended
 

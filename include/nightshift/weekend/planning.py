@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from nightshift.cluster.capacity_snapshots import OtherFacts, read_capacity_snapshot
 from nightshift.cluster.client import Cluster
+from nightshift.cluster.objects import parse_metadata, read_object
 from nightshift.domain.capacity.ledgers import Ledger
 from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.snapshots import ClusterSnapshot
@@ -88,12 +89,13 @@ def read_facts(
     )
 
 
-def nodes_seen(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> list[NodeSeen]:
-    """Give the nodes of a snapshot as what has to be paid for."""
+def nodes_seen(policy: CapacityPolicy, cluster: Cluster) -> list[NodeSeen]:
+    """Read the nodes of the policy's pools as what has to be paid for."""
     seen = []
-    for node in snapshot.nodes:
-        labels = node.node.labels
-        pool = next((one.name for one in policy.node_pools if one.nodes.matches(labels)), "")
-        kind = labels.get("node.kubernetes.io/instance-type", "")
-        seen.append(NodeSeen(node.target.id.uid or node.name, node.name, pool, kind))
+    for obj in cluster.iterate("/api/v1/nodes"):
+        meta = read_object(cluster, obj, parse_metadata)
+        pool = next((one.name for one in policy.node_pools if one.nodes.matches(meta.labels)), "")
+        kind = meta.labels.get("node.kubernetes.io/instance-type", "")
+        if pool:
+            seen.append(NodeSeen(meta.uid, meta.name, pool, kind, meta.created_at))
     return seen
