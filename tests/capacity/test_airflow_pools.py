@@ -21,7 +21,13 @@ class FakeAirflow:
 
     def __init__(self) -> None:
         self.pools: dict[str, dict[str, Any]] = {
-            "scans": {"name": "scans", "slots": 40, "description": "pods", "occupied_slots": 3},
+            "scans": {
+                "name": "scans",
+                "slots": 40,
+                "description": "pods",
+                "occupied_slots": 3,
+                "include_deferred": True,
+            },
             "a/b c": {"name": "a/b c", "slots": -1, "description": None, "occupied_slots": 0},
         }
         self.tokens = 0
@@ -45,6 +51,8 @@ class FakeAirflow:
             return 404, {"detail": "was not found"}
         if method == "PATCH":
             mask = parse_qs(parts.query)["update_mask"]
+            if not {"pool", "slots", "include_deferred"} <= set(body):
+                return 422, {"detail": "Field required"}  # as 3.3.2 does, whatever the mask says
             self.writes.append(body)
             self.pools[name] |= {key: body[key] for key in mask}
         return 200, self.pools[name]

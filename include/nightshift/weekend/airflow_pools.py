@@ -88,7 +88,9 @@ class RestPools:
             kept = {key: value for key, value in merged.items() if value is not None}
             body["description"] = _describe(str(there.get("description") or ""), kept)
         mask = "&".join(f"update_mask={key}" for key in body)
-        return _parse(self._call("PATCH", f"{path}?{mask}", body))
+        kept_as_is = {key: there.get(key) for key in ("slots", "description", "include_deferred")}
+        whole = {"pool": name, **kept_as_is, **body}  # 3.3 refuses a body that lacks one of these
+        return _parse(self._call("PATCH", f"{path}?{mask}", whole))
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Make one call; a token that has expired is fetched anew, once."""
