@@ -54,5 +54,37 @@ def build_driver(pool: NodePool, cluster: Cluster, logins: Logins) -> NodePoolDr
             return ClusterApiPool(
                 pool.name, cluster, params["namespace"], params["machine_deployment"]
             )
+        case PoolDriver.EKS:
+            return _build_eks(pool, cluster, logins(params["conn_id"]))
         case _:
             raise ConfigError(f"node pool {pool.name}", f"this version has no driver {pool.driver}")
+
+
+def _build_eks(pool: NodePool, cluster: Cluster, login: Login) -> NodePoolDriver:
+    """Build the clients from a connection; without keys boto3's own chain finds a role."""
+    try:
+        import boto3
+    except ImportError as error:
+        raise _lacks(pool, "boto3") from error
+    from nightshift.nodepools.eks import EksPool
+
+    region = pool.params.get("region") or login.extra.get("region_name")
+    session = boto3.session.Session(
+        aws_access_key_id=login.login or None,
+        aws_secret_access_key=login.password or None,
+        region_name=str(region) if region else None,
+    )
+    try:
+        eks, autoscaling = session.client("eks"), session.client("autoscaling")
+    except ValueError as error:  # boto3's own words for a missing region
+        raise ConfigError(f"node pool {pool.name}", str(error)) from error
+    params = pool.params
+    return EksPool(pool.name, cluster, eks, autoscaling, params["cluster"], params["nodegroup"])
+
+
+def _lacks(pool: NodePool, package: str) -> ConfigError:
+    return ConfigError(
+        f"node pool {pool.name}",
+        f"its driver {pool.driver} needs {package}; install it with the extra {pool.driver}, as in "
+        f"pip install {package}",
+    )

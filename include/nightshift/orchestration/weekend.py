@@ -172,10 +172,14 @@ def compensate() -> str:
 @as_airflow_errors
 def report_down(published: dict[str, Any] | None) -> dict[str, Any]:
     """Say what became of every step; the run's last word, red if it had to be undone."""
+    from nightshift.orchestration.steps.weekend import note_rejection
     from nightshift.orchestration.steps.weekend import report_down as report
 
     if published is None:
         raise AirflowSkipException("nothing was planned")
+    answer = get_current_context()["ti"].xcom_pull(task_ids="approve") or {}
+    if REJECT in list(answer.get("chosen_options") or []):
+        note_rejection(_settings(), _tools(), _run(), published["hash"], dict(answer))
     return report(_settings(), _tools(), _run())
 
 

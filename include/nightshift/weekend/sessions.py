@@ -15,12 +15,12 @@ from nightshift.cluster.deletion_costs import mark_pods
 from nightshift.domain.capacity.ledgers import Ledger
 from nightshift.domain.capacity.plans import Action, CapacityPlan
 from nightshift.domain.capacity.policies import CapacityPolicy
-from nightshift.domain.capacity.policies_targets import Barrier
+from nightshift.domain.capacity.policies_targets import Barrier, Measure
 from nightshift.domain.capacity.roles import OwnPods
 from nightshift.domain.capacity.snapshots import ClusterSnapshot
 from nightshift.domain.capacity.targets import LiveTarget
 from nightshift.domain.leases.records import Lease
-from nightshift.errors import ConfigError, NightshiftError
+from nightshift.errors import ConfigError, NightshiftError, RetryableError
 from nightshift.nodepools.building import build_drivers
 from nightshift.nodepools.drivers import NodePoolDriver
 from nightshift.settings import Settings
@@ -165,6 +165,7 @@ class Session:
             self.care(),
             mark=lambda nodes: mark_pods(self.cluster, nodes),
             count_pods=lambda barrier: _count_pods(self.cluster, barrier),
+            holds=self._holds,
         )
 
     def mending(self, journal: StoreJournal) -> Mending:
@@ -188,6 +189,16 @@ class Session:
             return lease_is_due(lease, self.tools.clock(), policies)
 
         return is_due
+
+    def _holds(self, measure: Measure) -> bool:
+        """Ask Prometheus whether a measure keeps its bound; no answer is no."""
+        conn_id = self.the_policy().prometheus
+        if conn_id is None:
+            raise ConfigError("policy", "has measures to verify, and names no Prometheus")
+        try:
+            return measure.holds(prometheus(self.tools.connections(conn_id)).value(measure.query))
+        except RetryableError:
+            return False
 
     def _airflow_pools(self) -> tuple[list[LiveTarget], tuple[str, ...]]:
         if self.airflow is None:

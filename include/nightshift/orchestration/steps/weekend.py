@@ -133,6 +133,18 @@ def save_answer(
         note_approval(journal, Approval(approved, plan_hash, name, at))
 
 
+def note_rejection(
+    settings: Settings, tools: Tools, run: str, plan_hash: str, answer: Mapping[str, Any]
+) -> None:
+    """Write down that a person, or nobody in time, said no."""
+    save_answer(settings, tools, run, plan_hash, answer)
+    with opened(settings, tools) as session:
+        journal = session.journal(session.record(run, RunKind.DOWN))
+        with transaction(journal.engine) as connection:
+            why = "rejected by a person or by the timeout"
+            end_run(connection, journal.run, RunState.REJECTED, why, tools.clock())
+
+
 def lower_workloads(settings: Settings, tools: Tools, run: str) -> str:
     """Lower the tiers; gives why no node may be put to rest, "" if they may."""
     with applying(settings, tools, run) as apply:
