@@ -177,9 +177,9 @@ def report_down(published: dict[str, Any] | None) -> dict[str, Any]:
 
     if published is None:
         raise AirflowSkipException("nothing was planned")
-    answer = get_current_context()["ti"].xcom_pull(task_ids="approve") or {}
-    if REJECT in list(answer.get("chosen_options") or []):
-        note_rejection(_settings(), _tools(), _run(), published["hash"], dict(answer))
+    answer = get_current_context()["ti"].xcom_pull(task_ids="approve")
+    if published["approve"] and not answer:  # after a no the operator skips on and leaves nothing
+        note_rejection(_settings(), _tools(), _run(), published["hash"])
     return report(_settings(), _tools(), _run())
 
 

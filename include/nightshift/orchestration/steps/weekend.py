@@ -133,11 +133,9 @@ def save_answer(
         note_approval(journal, Approval(approved, plan_hash, name, at))
 
 
-def note_rejection(
-    settings: Settings, tools: Tools, run: str, plan_hash: str, answer: Mapping[str, Any]
-) -> None:
-    """Write down that a person, or nobody in time, said no."""
-    save_answer(settings, tools, run, plan_hash, answer)
+def note_rejection(settings: Settings, tools: Tools, run: str, plan_hash: str) -> None:
+    """Write down that a person said no, or nobody anything; Airflow's form knows who."""
+    save_answer(settings, tools, run, plan_hash, {})
     with opened(settings, tools) as session:
         journal = session.journal(session.record(run, RunKind.DOWN))
         with transaction(journal.engine) as connection:
