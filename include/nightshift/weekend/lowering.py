@@ -8,11 +8,11 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from nightshift.domain.capacity.targets import LiveTarget, ObjectKind, agrees, describe_fields
+from nightshift.domain.capacity.targets import LiveTarget, agrees, describe_fields
 from nightshift.domain.leases.annotations import lease_on
 from nightshift.domain.leases.lowering import Lowered, Refused, next_lowering
 from nightshift.domain.leases.records import Lease, LeaseState, StepState
-from nightshift.domain.leases.recoveries import RecoverAct, Recovery, decide_recovery
+from nightshift.domain.leases.recoveries import RecoverAct, decide_recovery
 from nightshift.domain.leases.returning import Stride, Wait
 from nightshift.domain.windows.spans import Window
 from nightshift.errors import Conflict, NotFound, RetryableError
@@ -145,8 +145,6 @@ def recover_intent(lease: Lease, hands: Hands, window: Window | None) -> Lease |
     live = hands.patiently(lambda: hands.targets.read(lease.target))
     left = window.up - hands.clock() if window else None
     recovery = decide_recovery(lease, live, left)
-    if recovery.act is RecoverAct.MARK_APPLIED and _is_others_cordon(lease, live):
-        recovery = Recovery(RecoverAct.CONFLICT, "cordoned by somebody else before we did it")
     applied = replace(lease, state=LeaseState.APPLIED)
     match recovery.act:
         case RecoverAct.APPLY if window is not None:
@@ -160,13 +158,6 @@ def recover_intent(lease: Lease, hands: Hands, window: Window | None) -> Lease |
             return None
         case _:
             return lease
-
-
-def _is_others_cordon(lease: Lease, live: LiveTarget | None) -> bool:
-    """Tell whether a node's cordon is a person's: that is never taken away."""
-    if live is None or lease.target.kind is not ObjectKind.NODE:
-        return False
-    return lease_on(live) != lease.id
 
 
 _CLAIMED = frozenset({StepState.VERIFIED, StepState.APPLIED})
