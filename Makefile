@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
 
-.PHONY: setup demo up down status test test-kube lint docs lock clean
+.PHONY: setup demo demo-weekend up down status test test-kube test-weekends lint docs lock clean
 .PHONY: bench-night bench-placement bench-placement-kube
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
@@ -48,6 +48,9 @@ $(SCANNER_VENV)/.done: scanner/requirements.txt | $(UV)
 demo: setup ## one night on real code, shown as it goes; ONCE=1 exits, REPOSITORIES=my.yaml scans yours, CLUSTER=kube
 	@$(if $(filter kube,$(CLUSTER)),$(KUBE) demo,$(BIN)/python -m nightshift demo --data $(DATA)) $(if $(ONCE),--once) $(if $(REPOSITORIES),--repositories $(REPOSITORIES))
 
+demo-weekend: setup ## a weekend in a minute: Friday, a person on Saturday, Monday, what it saved
+	@$(BIN)/python -m nightshift capacity demo --data $(DATA)-weekend
+
 up: setup ## start the trial stack: PostgreSQL, a local cluster, Airflow
 	@$(BIN)/python -m nightshift up --data $(DATA)
 
@@ -62,6 +65,9 @@ test-kube: setup $(VENV)/.dev ## the tests that need a real Kubernetes: builds o
 
 test: setup $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-weekends: setup $(VENV)/.dev ## 500 random weekends over HTTP (HISTORIES=500)
+	@NIGHTSHIFT_TEST_HISTORIES=$(or $(HISTORIES),500) $(BIN)/python -m pytest -n 2 tests/property/test_capacity_histories.py
 
 lint: setup $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
@@ -92,4 +98,4 @@ lock: $(UV) ## pin requirements*.in again
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 scanner/requirements.in -o scanner/requirements.txt
 
 clean: ## remove environments and data (run `make down` first)
-	rm -rf $(VENV) $(SCANNER_VENV) $(DATA) $(DATA)-bench
+	rm -rf $(VENV) $(SCANNER_VENV) $(DATA) $(DATA)-bench $(DATA)-weekend

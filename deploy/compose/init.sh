@@ -6,5 +6,6 @@ python -c 'import json, os; print(json.dumps({"admin": os.environ["ADMIN_PASSWOR
   > "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 python -m airflow db migrate
 python -m nightshift migrate
+python -m airflow pools set capacity 1 "tasks that change capacity take turns" --include-deferred
 python -m airflow pools set scans "${NIGHTSHIFT_MAX_PODS:-8}" "pods at once" --include-deferred
 python -m nightshift install

@@ -61,6 +61,9 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "NIGHTSHIFT_RETRY_SECONDS": "3",
         "NIGHTSHIFT_POLL_SECONDS": "2",
         "NIGHTSHIFT_API_TIMEOUT_SECONDS": "5",
+        "NIGHTSHIFT_CAPACITY_SCHEDULE": "15 * * * *",
+        "NIGHTSHIFT_CAPACITY_POOL": "weekend",
+        "NIGHTSHIFT_AIRFLOW_API": "https://vera:secret@airflow:8080",
         "NIGHTSHIFT_LOG_LEVEL": "DEBUG",
     }
     settings, defaults = Settings.from_env(changed), Settings()

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py"))
-EXPECTED = {"nightly_scan.py": {"nightly_scan"}, "workspace_janitor.py": {"workspace_janitor"}}
+EXPECTED = {
+    "capacity_reconcile.py": {"capacity_reconcile"},
+    "nightly_scan.py": {"nightly_scan"},
+    "weekend_scale_down.py": {"weekend_scale_down"},
+    "weekend_scale_up.py": {"weekend_scale_up"},
+    "workspace_janitor.py": {"workspace_janitor"},
+}
 RUNS_PODS = {"nightly_scan.py"}
 HEAVY = {"sqlalchemy", "numpy", "scipy", "fastapi", "psycopg", "asyncpg", "kubernetes"}
 LONGEST_IMPORT_SECONDS = 0.3
@@ -25,6 +32,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, t
 CronTriggerTimetable("0 0 * * *", timezone="UTC")
 if {with_operator}:
     import airflow.providers.cncf.kubernetes.operators.pod
+import airflow.providers.standard.operators.hitl  # Airflow's own share of a Dag with an approval
 before = set(sys.modules)
 start = time.process_time()
 spec = importlib.util.spec_from_file_location("dag_file", {path!r})
@@ -126,3 +134,56 @@ def test_pods_are_mapped_pooled_and_bounded(task_id: str) -> None:
     assert kwargs["do_xcom_push"] is False
     assert "affinity" not in kwargs
     assert "full_pod_spec" not in kwargs
+
+
+CAPACITY = ["capacity_reconcile", "weekend_scale_down", "weekend_scale_up"]
+
+
+@pytest.mark.parametrize("name", CAPACITY)
+def test_the_weekends_tasks_take_turns_in_a_pool_of_their_own(name: str) -> None:
+    for task in dag(name).tasks:
+        pool = task.partial_kwargs["pool"] if isinstance(task, MappedOperator) else task.pool
+        # who waits for a person must not keep the others from their turns
+        assert pool == ("default_pool" if task.task_id == "approve" else "capacity"), task.task_id
+
+
+def test_a_friday_is_wired_so_that_a_failure_is_undone_and_told() -> None:
+    friday = dag("weekend_scale_down")
+    upstream = {task.task_id: set(task.upstream_task_ids) for task in friday.tasks}
+    assert upstream["publish_diff"] == {"calendar_gate"}
+    assert upstream["risk_branch"] == {"publish_diff"}
+    assert {"risk_branch", "approve", "publish_diff"} == upstream["lower_workloads"]
+    assert upstream["pool_bounds"] == {"lower_workloads"}
+    assert upstream["drain_nodes"] == {"pool_bounds"}
+    changing = {"lower_workloads", "pool_bounds", "drain_nodes", "finish_pools"}
+    assert upstream["compensate"] == changing
+    assert friday.get_task("compensate").trigger_rule == "one_failed"
+    assert {"compensate", "finish_pools"} <= upstream["report_down"]
+    assert friday.get_task("report_down").trigger_rule == "all_done"
+    assert [task.task_id for task in friday.leaves] == ["report_down"]
+
+
+def test_an_approval_that_nobody_gave_is_a_no() -> None:
+    approve = dag("weekend_scale_down").get_task("approve")
+    assert isinstance(approve, ApprovalOperator)
+    assert approve.defaults == ["Reject"]
+    assert approve.response_timeout is not None
+    assert approve.execution_timeout is None
+    assert not approve.fail_on_reject
+
+
+def test_nodes_are_drained_one_at_a_time() -> None:
+    drain = dag("weekend_scale_down").get_task("drain_nodes")
+    assert isinstance(drain, MappedOperator)
+    assert drain.partial_kwargs["max_active_tis_per_dagrun"] == 1
+
+
+def test_a_monday_needs_no_approval_and_is_tried_again() -> None:
+    monday = dag("weekend_scale_up")
+    upstream = {task.task_id: set(task.upstream_task_ids) for task in monday.tasks}
+    assert upstream == {
+        "open_leases": set(),
+        "raise_tiers": {"open_leases"},
+        "report_savings": {"raise_tiers"},
+    }
+    assert monday.get_task("raise_tiers").retries == 5

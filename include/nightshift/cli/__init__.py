@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
+from nightshift.cli.capacity import capacity_app
 from nightshift.cli.check import check
 from nightshift.cli.demo import demo
 from nightshift.cli.placement import placement
@@ -40,6 +41,7 @@ app.command()(status)
 app.command(hidden=True)(supervise)
 config_app.command("check")(check)
 app.add_typer(config_app, name="config")
+app.add_typer(capacity_app, name="capacity")
 
 
 def main(arguments: Sequence[str], shell: Shell) -> int:

@@ -7,7 +7,8 @@ timeouts and errors are the same, as both live below them.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,8 +17,8 @@ import yaml
 from kubernetes import client, config
 from kubernetes.config import ConfigException
 
-from nightshift.cluster.errors import from_api_exception, from_transport_error
-from nightshift.errors import ClusterUnavailable, ConfigError, PermanentError
+from nightshift.cluster.errors import from_api_exception, from_transport_error, read_retry_after
+from nightshift.errors import ClusterUnavailable, ConfigError, NightshiftError, PermanentError
 from nightshift.settings import Settings
 
 Object = dict[str, Any]
@@ -53,6 +54,19 @@ class _TranslatingClient(client.ApiClient):  # type: ignore[misc]  # the client 
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came back with, for callers to whom a refusal is an answer like any other.
+
+    :param status: HTTP.
+    :param body: its JSON; empty if it is none.
+    """
+
+    status: int
+    body: Object = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """An API server and the namespace that is ours.
 
@@ -67,13 +81,17 @@ class Cluster:
         """The API server's URL."""
         return str(self.api_client.configuration.host)
 
-    def path(self, plural: str, name: str = "", *, group: str = "api/v1") -> str:
-        """Give the path of a kind, or of one object, in our namespace.
+    def path(
+        self, plural: str, name: str = "", *, group: str = "api/v1", namespace: str = ""
+    ) -> str:
+        """Give the path of a kind, or of one object, in a namespace.
 
         :param group: ``api/v1`` or ``apis/<group>/<version>``.
+        :param namespace: "" is ours.
         """
         tail = f"/{quote(name, safe='')}" if name else ""
-        return f"/{group}/namespaces/{self.namespace}/{plural}{tail}"
+        where = quote(namespace or self.namespace, safe="")
+        return f"/{group}/namespaces/{where}/{plural}{tail}"
 
     def call(
         self,
@@ -98,6 +116,21 @@ class Cluster:
             raise self._strange_answer(path)
         return answer
 
+    def ask(self, method: str, path: str, body: Object) -> Answer:
+        """Make one call and give its answer, whatever its HTTP status.
+
+        :raises ClusterUnavailable: if no answer came.
+        :raises ConfigError: if the server's certificate is not trusted.
+        """
+        try:
+            return Answer(200, self.call(method, path, body=body))
+        except NightshiftError as error:
+            refusal = error.__cause__
+            if not isinstance(refusal, client.ApiException) or not refusal.status:
+                raise
+        body = _json_object(refusal.body)
+        return Answer(refusal.status, body, read_retry_after(refusal.headers, body))
+
     def get(self, path: str, **query: str | int) -> Object:
         """Read one object or list."""
         return self.call("GET", path, query=query)
@@ -109,9 +142,14 @@ class Cluster:
         """
         return self.call("POST", path, body=body)
 
-    def patch(self, path: str, body: Object) -> Object:
-        """Merge ``body`` into an object (RFC 7396)."""
-        return self.call("PATCH", path, body=body, content_type=_MERGE_PATCH)
+    def patch(self, path: str, body: Object, *, manager: str = "") -> Object:
+        """Merge ``body`` into an object (RFC 7396).
+
+        :param manager: who ``metadata.managedFields`` shall say it was; "" is the client's name.
+        :raises Conflict: if ``body`` has a resourceVersion and the object is at another.
+        """
+        query = {"fieldManager": manager} if manager else {}
+        return self.call("PATCH", path, query=query, body=body, content_type=_MERGE_PATCH)
 
     def delete(self, path: str, *, grace_seconds: int | None = None) -> Object:
         """Ask for an object's deletion; what it owns is deleted in the background.
@@ -229,6 +267,14 @@ def _kubeconfig_problem(detail: str, context: str) -> str:
     if context and context in detail:
         advice = f"is NIGHTSHIFT_KUBE_CONTEXT={context} one of `kubectl config get-contexts`?"
     return f"no cluster can be reached with it: {detail}; {advice}"
+
+
+def _json_object(text: object) -> Object:
+    """Read the body of a refusal; proxies send other things than JSON."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(text) if isinstance(text, str | bytes) else {}
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _items(page: Object) -> list[Object]:

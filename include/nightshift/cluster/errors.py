@@ -55,13 +55,13 @@ def from_api_exception(error: ApiException, doing: str, server: str) -> Nightshi
         case 429:
             return TooManyRequests(
                 f"{where} asks us to slow down on {doing}: {said}",
-                retry_after_seconds=_retry_after(error.headers, status),
+                retry_after_seconds=read_retry_after(error.headers, status),
             )
         case 408 | 500 | 501 | 502 | 503 | 504:
             return ClusterUnavailable(
                 f"{where} failed on {doing} with HTTP {error.status}: {said}; try again, and look "
                 "at the API server if it stays so",
-                retry_after_seconds=_retry_after(error.headers, status),
+                retry_after_seconds=read_retry_after(error.headers, status),
             )
         case _:
             return Invalid(f"{where} refused {doing} with HTTP {error.status}: {said}")
@@ -112,7 +112,8 @@ def _status_object(body: object) -> dict[str, Any]:
     return {}
 
 
-def _retry_after(headers: Any, status: dict[str, Any]) -> float | None:  # noqa: ANN401 - urllib3's or None
+def read_retry_after(headers: Any, status: dict[str, Any]) -> float | None:  # noqa: ANN401 - urllib3's or None
+    """Read how many seconds a refusal asks us to wait: 0 to 3600, None if it does not say."""
     details = status.get("details")
     stated = details.get("retryAfterSeconds") if isinstance(details, dict) else None
     for text in ((headers or {}).get("Retry-After"), stated):

@@ -160,13 +160,13 @@ class AirflowApi:
                     raise
             time.sleep(1)
 
-    def set_pool(self, name: str, slots: int) -> None:
+    def set_pool(self, name: str, slots: int, description: str) -> None:
         """Create the pool, or set its slots; deferred tasks count too."""
         body = {
             "name": name,
             "slots": slots,
             "include_deferred": True,
-            "description": "pods that Nightshift may have at once",
+            "description": description,
         }
         try:
             self.patch(f"/pools/{name}", body)

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
 from nightshift.embedded.airflow import (
+    ADMIN,
     PASSED_ON,
     AirflowApi,
     airflow_command,
@@ -132,7 +134,8 @@ class _Stack:
 
     def set_pool(self) -> None:
         api = AirflowApi(self.ports.airflow, self.secrets.admin_password)
-        api.set_pool("scans", slots=pods_at_once())
+        api.set_pool("scans", pods_at_once(), "pods that Nightshift may have at once")
+        api.set_pool("capacity", 1, "tasks that change the cluster's capacity take turns")
 
     def environment(self) -> dict[str, str]:
         """Build what Airflow's processes and their tasks see."""
@@ -146,6 +149,9 @@ class _Stack:
             "NIGHTSHIFT_GIT_PROTOCOLS": "https,file",
             "NIGHTSHIFT_WORKSPACE_SIZE": "10Gi",
             "NIGHTSHIFT_NIGHTLY_SCHEDULE": NEVER,  # a trial scans when it is asked to
+            "NIGHTSHIFT_CAPACITY_SCHEDULE": NEVER,
+            "NIGHTSHIFT_AIRFLOW_API": f"http://{ADMIN}:{quote(self.secrets.admin_password)}"
+            f"@127.0.0.1:{self.ports.airflow}",
             "NIGHTSHIFT_MAX_PODS": str(pods_at_once()),
             "NIGHTSHIFT_STARTUP_CHECK_SECONDS": "1",
             "NIGHTSHIFT_POLL_SECONDS": "1",

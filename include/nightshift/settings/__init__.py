@@ -19,6 +19,7 @@ from nightshift.settings.kinds import (
     DNS_NAME,
     DNS_NAME_OR_NONE,
     HOSTS,
+    HTTP_URL,
     IMAGE,
     LOG_LEVEL,
     NAME_PREFIX,
@@ -215,6 +216,21 @@ class Settings:
     )
     api_timeout_seconds: int = _setting(
         whole_number(1, 600), "60", "How long one call of the Kubernetes API may take."
+    )
+    capacity_schedule: str = _setting(
+        CRON,
+        "0,30 * * * *",
+        "How often the weekend's Dags ask the policy (capacity.yaml in config_dir) what is due, "
+        "as cron in time_zone. Only the policy decides; this is its alarm clock.",
+    )
+    capacity_pool: str = _setting(
+        TEXT, "capacity", "The Airflow pool of one slot that the weekend's tasks take turns in."
+    )
+    airflow_api: str = _setting(
+        HTTP_URL,
+        "",
+        "Airflow's API server with a user who may change pools, as "
+        "https://user:password@host:8080. Empty: policies cannot lower Airflow's pools.",
     )
     log_level: str = _setting(LOG_LEVEL, "INFO", "DEBUG, INFO, WARNING or ERROR.")
 

@@ -85,6 +85,18 @@ def _parse_database_url(text: str) -> str:
     return text
 
 
+def _parse_http_url(text: str) -> str:
+    rule = "is not a URL such as https://user:password@host:8080"
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 80) > 0
+    except ValueError:
+        raise ValueError(f"the value {rule}") from None  # the text may hold a password
+    if text and (not complete or any(c.isspace() for c in text)):
+        raise ValueError(f"{hide_password(text)!r} {rule}")
+    return text
+
+
 def _parse_time_zone(text: str) -> str:
     try:
         zoneinfo.ZoneInfo(text)
@@ -151,6 +163,7 @@ BOOLEAN = Kind("true or false", _parse_boolean, lambda value: "true" if value el
 CRON = Kind("cron", _parse_cron)
 TIME_ZONE = Kind("IANA time zone", _parse_time_zone)
 DATABASE_URL = Kind("URL, secret", _parse_database_url, hide_password)
+HTTP_URL = Kind("URL, secret", _parse_http_url, hide_password)
 IMAGE = Kind("image", _parse_image)
 DNS_NAME = _matching("name", _LABEL, _DNS_RULE)
 DNS_NAME_OR_NONE = _matching(

@@ -16,6 +16,7 @@ from nightshift.store.batches import (
     seal_batch,
     verify_unchanged,
 )
+from nightshift.store.capacity_models import CapacityRun as _CapacityRun  # registers the tables
 from nightshift.store.checkouts import record_checkout, record_lost_checkouts
 from nightshift.store.engines import reader_engine, transaction, writer_engine
 from nightshift.store.faults import OpenScans
@@ -70,6 +71,7 @@ __all__ = [
     "ScanFindings",
     "ScannerRecord",
     "ShardRecord",
+    "_CapacityRun",
     "abort_batch",
     "add_scans",
     "as_json",

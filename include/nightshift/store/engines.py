@@ -21,6 +21,7 @@ __all__ = [
     "Connection",
     "Engine",
     "parse_database_url",
+    "read_max_connections",
     "reader_engine",
     "transaction",
     "writer_engine",
@@ -74,6 +75,22 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     with translated_errors(), engine.begin() as connection:
         yield connection
+
+
+def read_max_connections(*, host: str, port: int, user: str, password: str, database: str) -> int:
+    """Ask a database, which need not be ours, how many connections it takes.
+
+    :raises StoreBusy: if it does not answer.
+    :raises Forbidden: if it refuses the user.
+    """
+    url = URL.create("postgresql", user, password, host, port, database)
+    text = url.render_as_string(hide_password=False)
+    engine = _make_engine(text, "nightshift-guard", 1, {"prepare_threshold": None})
+    try:
+        with transaction(engine) as connection:
+            return int(connection.exec_driver_sql("SHOW max_connections").scalar_one())
+    finally:
+        engine.dispose()
 
 
 def parse_database_url(url: str) -> URL:
