@@ -42,6 +42,10 @@ _ENDED = frozenset({
 })  # fmt: skip
 
 
+_UNDOABLE = frozenset({StepState.VERIFIED, StepState.APPLIED, StepState.FAILED})
+"""With one of several that are lowered together failing, the others were lowered all the same."""
+
+
 class ApplyFailed(PermanentError):
     """A step failed, and what was done before it must be undone."""
 
@@ -240,7 +244,7 @@ def undo(apply: Apply) -> Restored:
     undone = compensate(apply.hands, leases, UNDO_PATIENCE)
     ended = {outcome.lease.id: outcome.reason for outcome in undone.outcomes}
     for step in journal.steps():
-        if step.lease in ended and step.state in {StepState.VERIFIED, StepState.APPLIED}:
+        if step.lease in ended and step.state in _UNDOABLE:
             reason = f"undone: {ended[step.lease]}"
             journal.save_step(replace(step, state=StepState.COMPENSATED, reason=reason))
     return undone
