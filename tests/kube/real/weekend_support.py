@@ -2,17 +2,20 @@
 
 import datetime as dt
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nightshift.cluster.client import Cluster as Client
+from nightshift.cluster.target_kinds import TARGET_RESOURCES
+from nightshift.cluster.targets import patch_target
+from nightshift.domain.capacity.targets import LiveTarget, Patch, TargetId
 from nightshift.domain.leases.annotations import LEASE
 from nightshift.domain.leases.records import LeaseId
-from nightshift.errors import ConfigError
+from nightshift.errors import ConfigError, Conflict
 from nightshift.settings import Settings
 from nightshift.store.capacity_records import RunKind
 from nightshift.weekend.journals import StoreJournal
@@ -21,43 +24,18 @@ from nightshift.weekend.policies import load_policy
 from nightshift.weekend.reconciling import Mended
 from nightshift.weekend.sessions import Session, Tools, open_session
 from tests.kube.api import Api
-from tests.kube.scanner_image import SCANNER_IMAGE
+from tests.kube.real.weekend_services import (
+    LOWERED_KINDS,
+    POOL_LABEL,
+    path_of,
+    policy_text,
+    services,
+)
 from tests.kube.waits import wait_for
 
-POOL_LABEL = "weekend-test"
 OURS = "nightshift/"
 READY_SECONDS = 60.0
 MONDAY_LATER = dt.timedelta(days=2, minutes=1)
-POLICY = """\
-apiVersion: nightshift/v1
-kind: CapacityPolicy
-metadata: {{name: weekend, owner: team, cluster: real}}
-spec:
-  mode: enforce
-  schedule:
-    timezone: UTC
-    windows: [{{name: weekend, down: "{down}", up: "{up}"}}]
-  approval: {{down: {{requiredIf: {{firstRun: true}}}}}}
-  protect: {{namespaces: [kube-system, nightshift]}}
-  tiers:
-    - name: batch
-      targets: [{{kind: CronJob, ns: {ns}, name: report, suspend: true}}]
-    - name: workers
-      targets: [{{kind: Deployment, ns: {ns}, name: worker, replicas: 1}}]
-    - name: api
-      targets: [{{kind: HorizontalPodAutoscaler, ns: {ns}, name: api, min: 1, max: 2}}]
-    - name: storage
-      targets: [{{kind: StatefulSet, ns: {ns}, name: store, replicas: 2, quorum: 1}}]
-  nodePools:
-    - name: spare
-      driver: drain_only
-      nodes: {label}={ns}
-      weekend: {{min: 0, max: 1, target: 0}}
-      drain: {{nodeTimeout: 20m}}
-  limits: {{minReadyNodes: 1, maxNodesRemovedPct: 100, headroomPct: 0}}
-  restore:
-    waves: {{hpaMinStep: 2, every: 10s, maxPending: 50, waitReady: true}}
-"""
 
 
 @dataclass
@@ -116,7 +94,7 @@ class Weekend:
     def marks(self) -> dict[str, set[str]]:
         """Give our annotations on everything of the test that has any, pods included."""
         found = [self.node()]
-        for kind in (*_GROUPS, "pods"):
+        for kind in (*LOWERED_KINDS, "pods"):
             found += self.api.items(self.path(kind))
         marks: dict[str, set[str]] = {}
         for obj in found:
@@ -128,7 +106,7 @@ class Weekend:
     def leases(self) -> dict[str, LeaseId]:
         """Give the leases' ids as they lie on the objects, by the objects' names."""
         found = [self.node()]
-        for kind in _GROUPS:
+        for kind in LOWERED_KINDS:
             found += self.api.items(self.path(kind))
         noted = {
             one["metadata"]["name"]: one["metadata"].get("annotations", {}).get(LEASE)
@@ -200,8 +178,7 @@ def weekend_of(
     session_settings = settings(kubeconfig, url, folder)
     now, hour = clock.read(), dt.timedelta(hours=1)
     down, up = (f"{at:%a %H:%M}".upper() for at in (now - hour, now + dt.timedelta(days=2)))
-    text = POLICY.format(down=down, up=up, ns=namespace, label=POOL_LABEL)
-    (folder / "capacity.yaml").write_text(text)
+    (folder / "capacity.yaml").write_text(policy_text(namespace, down, up))
     policy = load_policy(session_settings, None, now, needed=True)
     with open_session(session_settings, policy, tools(clock)) as session:
         yield Weekend(session, clock, api, namespace, node)
@@ -232,7 +209,7 @@ def pool_of(api: Api, node: str, name: str) -> Iterator[None]:
         yield
     finally:
         marks = api.get(path)["metadata"].get("annotations", {})
-        ours = {key: None for key in marks if key.startswith(OURS)}
+        ours = {key: None for key in marks if key.startswith(OURS) or key == "faster"}
         metadata = {"labels": {POOL_LABEL: None}, "annotations": ours}
         api.patch(path, {"metadata": metadata, "spec": {"unschedulable": None}})
 
@@ -245,47 +222,32 @@ def end_services(api: Api, namespace: str) -> None:
     wait_for(f"{namespace} to be empty", lambda: not api.items(pods), READY_SECONDS)
 
 
-@contextmanager
-def changing(api: Api, *paths: str) -> Iterator[Callable[[], int]]:
-    """Change objects all the time, as controllers do; gives how often they were changed."""
-    over, count = threading.Event(), 0
+@dataclass
+class FasterHands:
+    """Somebody whose write to an object comes between our read and our write, once each.
 
-    def change() -> None:
-        nonlocal count
-        while not over.wait(0.05):
-            count += 1
-            for path in paths:
-                api.patch(path, {"metadata": {"annotations": {"changing": str(count)}}})
+    Put in the place of ``patch_target``. What the server says then is kept.
+    """
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield lambda: count
-    finally:
-        over.set()
-        thread.join()
-        for path in paths:
-            api.patch(path, {"metadata": {"annotations": {"changing": None}}})
+    api: Api
+    faster: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
 
+    def forget(self) -> None:
+        """Be faster once more, at every object."""
+        self.faster.clear()
+        self.refused.clear()
 
-_GROUPS = {
-    "deployments": "apis/apps/v1",
-    "statefulsets": "apis/apps/v1",
-    "cronjobs": "apis/batch/v1",
-    "horizontalpodautoscalers": "apis/autoscaling/v2",
-}
-"""The kinds that a weekend lowers."""
-_OTHERS = {
-    "poddisruptionbudgets": "apis/policy/v1",
-    "jobs": "apis/batch/v1",
-    "leases": "apis/coordination.k8s.io/v1",
-}
-
-
-def path_of(kind: str, namespace: str) -> str:
-    """Give the path of a kind's list."""
-    group = {**_GROUPS, **_OTHERS}.get(kind, "api/v1")
-    return f"/{group}/namespaces/{namespace}/{kind}"
+    def patch_target(self, client: Client, target: TargetId, patch: Patch) -> LiveTarget:
+        if target.ref not in self.faster:
+            self.faster.add(target.ref)
+            note = {"metadata": {"annotations": {"faster": patch.resource_version}}}
+            self.api.patch(TARGET_RESOURCES[target.kind].path(target), note)
+        try:
+            return patch_target(client, target, patch)
+        except Conflict:
+            self.refused.append(target.name)
+            raise
 
 
 def add_services(weekend: Weekend, names: tuple[str, ...] = ()) -> None:
@@ -293,54 +255,6 @@ def add_services(weekend: Weekend, names: tuple[str, ...] = ()) -> None:
 
     :param names: only these; all without any.
     """
-    for kind, obj in _services():
+    for kind, obj in services():
         if not names or obj["metadata"]["name"] in names:
             weekend.api.post(weekend.path(kind), obj)
-
-
-def budget(name: str, app: str) -> dict[str, Any]:
-    """Build a disruption budget that lets one pod of an app go."""
-    selector = {"matchLabels": {"app": app}}
-    return {"metadata": {"name": name}, "spec": {"maxUnavailable": 1, "selector": selector}}
-
-
-def _services() -> list[tuple[str, dict[str, Any]]]:
-    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
-    autoscaler = {"scaleTargetRef": scaled, "minReplicas": 3, "maxReplicas": 8}
-    job = {"template": {"spec": {**_pod_spec(), "restartPolicy": "Never"}}}
-    away = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=30)).minute
-    cron = {"schedule": f"{away} * * * *", "jobTemplate": {"spec": job}}
-    members = {"serviceName": "store", "podManagementPolicy": "Parallel"}
-    return [
-        ("deployments", _workload("worker", 4)),
-        ("deployments", _workload("api", 3)),
-        ("deployments", _workload("web", 2, near=True)),
-        ("statefulsets", _workload("store", 3, near=True, **members)),
-        ("horizontalpodautoscalers", {"metadata": {"name": "api"}, "spec": autoscaler}),
-        ("cronjobs", {"metadata": {"name": "report"}, "spec": cron}),
-        ("poddisruptionbudgets", budget("web", "web")),
-    ]
-
-
-def _workload(name: str, replicas: int, *, near: bool = False, **more: Any) -> dict[str, Any]:
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": _pod_spec(near=near)}
-    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
-    return {"metadata": {"name": name}, "spec": {**spec, **more}}
-
-
-def _pod_spec(*, near: bool = False) -> dict[str, Any]:
-    container = {
-        "name": "main",
-        "image": SCANNER_IMAGE,
-        "imagePullPolicy": "Never",
-        "command": ["sleep", "3600"],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
-    }
-    spec: dict[str, Any] = {"terminationGracePeriodSeconds": 0, "containers": [container]}
-    if near:
-        term = {"matchExpressions": [{"key": POOL_LABEL, "operator": "Exists"}]}
-        preferred = [{"weight": 100, "preference": term}]
-        affinity = {"preferredDuringSchedulingIgnoredDuringExecution": preferred}
-        spec["affinity"] = {"nodeAffinity": affinity}
-    return spec
