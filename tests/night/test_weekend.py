@@ -116,7 +116,9 @@ def test_a_weekend_is_rejected_then_approved_and_brought_back(
     assert (approved["lower_workloads"], approved["compensate"]) == ("success", "skipped")
     assert approved["report_down"] == "success"
     assert (replicas(cluster), stack.get("/pools/scans")["slots"]) == (1, 0)
-    (by,) = stack.rows("SELECT approval ->> 'by' FROM capacity_run WHERE state = 'done'")
+    (by,) = stack.rows(
+        "SELECT approval ->> 'by' FROM capacity_run WHERE kind = 'down' AND state = 'done'"
+    )
     assert by == ("admin",)
 
     write_policy(stack, is_open=False)

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nightshift.runner.sandbox import ConfinedCommand, ProcessLimits, Sandbox, detect_sandbox
@@ -126,6 +127,28 @@ def test_processes_that_were_there_before_are_spared() -> None:
             assert tree.kill() == 1
             assert before.poll() is None
             after.returncode = -9  # the sweep has reaped it
+
+
+def test_what_a_spared_process_starts_later_is_spared_too() -> None:
+    code = (
+        "import subprocess; input(); p = subprocess.Popen(['sleep', '60']); print(p.pid); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as before:
+        assert before.stdin is not None
+        assert before.stdout is not None
+        tree = ProcessTree()
+        before.stdin.write("go on\n")
+        before.stdin.flush()
+        later = psutil.Process(int(before.stdout.readline()))
+        assert tree.measure().processes == 0
+        assert tree.kill() == 0
+        assert later.is_running()
+        later.kill()
 
 
 def test_room_counts_small_files_and_follows_no_links(tmp_path: Path) -> None:

@@ -80,7 +80,15 @@ class ProcessTree:
         return len(killed)
 
     def _members(self) -> list[psutil.Process]:
-        return [process for process in _descendants() if process.pid not in self._spared]
+        """List the tree; what spared processes start is no more the scan's than they are."""
+        outside, members = set(self._spared), []
+        for process in _descendants():  # parents come before their children
+            with suppress(psutil.Error):
+                if process.pid in outside or process.ppid() in outside:
+                    outside.add(process.pid)
+                else:
+                    members.append(process)
+        return members
 
 
 def signal_group(leader: int, number: signal.Signals) -> None:
