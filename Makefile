@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
 
-.PHONY: setup demo demo-weekend up down status test test-kube test-weekends lint docs lock clean
+.PHONY: setup demo demo-weekend up down status test test-nights test-kube test-weekends lint docs lock clean
 .PHONY: bench-night bench-placement bench-placement-kube
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
@@ -64,7 +64,10 @@ test-kube: setup $(VENV)/.dev ## the tests that need a real Kubernetes: builds o
 	@$(KUBE) test -- $(PYTEST_ARGS)
 
 test: setup $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not more_nights" $(PYTEST_ARGS)
+
+test-nights: setup $(VENV)/.dev ## more whole nights: deferrable, on a full volume, a weekend in Airflow
+	@$(BIN)/python -m pytest -m more_nights tests/night $(PYTEST_ARGS)
 
 test-weekends: setup $(VENV)/.dev ## 500 random weekends over HTTP (HISTORIES=500)
 	@NIGHTSHIFT_TEST_HISTORIES=$(or $(HISTORIES),500) $(BIN)/python -m pytest -n 2 tests/property/test_capacity_histories.py

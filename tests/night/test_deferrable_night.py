@@ -5,7 +5,7 @@ import pytest
 from tests.night.conftest import running_stack
 from tests.night.test_night import check_night
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.more_nights, pytest.mark.timeout(420)]
 
 
 def test_a_deferrable_night_ends_like_any_other(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -17,7 +17,7 @@ from tests.night.test_night import volumes
 MIB = 1 << 20
 ROOM, TOO_MUCH = 3 * MIB, 5 * MIB
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.more_nights,
     pytest.mark.timeout(300),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system"),
 ]

@@ -12,7 +12,7 @@ from nightshift.cluster.client import Cluster, connect
 from nightshift.settings import Settings
 from tests.night.conftest import RunningStack, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.more_nights, pytest.mark.timeout(600)]
 
 PERSON_SECONDS = 8
 DOWN, UP = "weekend_scale_down", "weekend_scale_up"
