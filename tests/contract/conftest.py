@@ -2,7 +2,7 @@
 
 ``NIGHTSHIFT_CONTRACT_KUBECONFIG`` names a kubeconfig whose user may do everything; its nodes must
 have or get ``NIGHTSHIFT_CONTRACT_IMAGE`` (Python's official image by default; any with ``sh`` and
-``python3`` will do). Run it there with ``-n 1``: some cases cordon, taint and label nodes.
+``python3`` will do). Run it there with ``-n 1``: some cases cordon and label nodes, or add one.
 """
 
 import os

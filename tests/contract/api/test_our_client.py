@@ -12,7 +12,6 @@ from nightshift.cluster.config_maps import delete_config_map, work_list_labels, 
 from nightshift.cluster.events import list_events
 from nightshift.cluster.jobs import JobPhase, follow_jobs, read_job, start_job
 from nightshift.cluster.labels import our_labels
-from nightshift.cluster.nodes import read_snapshot
 from nightshift.cluster.pods import delete_pod, list_pods, read_log, read_pod
 from nightshift.cluster.volumes import (
     VolumeNotReady,
@@ -24,42 +23,11 @@ from nightshift.cluster.volumes import (
 )
 from nightshift.cluster.waiting import Pace
 from nightshift.domain.ids import AccountName
-from nightshift.domain.nodes import Node
 from nightshift.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.contract.access import Api, Object, wait_for
 from tests.contract.objects import job
 
 PACE = Pace(timeout_seconds=40, every_seconds=0.2)
-
-
-def node_of(client: Cluster, name: str) -> Node:
-    return next(node for node in read_snapshot(client) if node.name == name)
-
-
-def test_snapshot_counts_what_a_pod_asks_for_as_long_as_it_has_not_ended(
-    api: Api, client: Cluster
-) -> None:
-    name = api.nodes[0]
-    before = node_of(client, name)
-    pod = api.pod("p", "sleep 600", nodeName=name)
-    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "7m", "memory": "3Mi"}}
-    api.create("pods", pod)
-    during = node_of(client, name)
-    assert during.requested.cpu_millis - before.requested.cpu_millis == 7
-    assert during.requested.memory_bytes - before.requested.memory_bytes == 3 << 20
-    assert during.pods - before.pods == 1
-    api.delete("pods", "p", gracePeriodSeconds=0)
-    wait_for(lambda: node_of(client, name).pods == before.pods, "the pod to count no more")
-
-
-def test_snapshot_has_every_node_with_what_it_offers(api: Api, client: Cluster) -> None:
-    found = {str(node.name): node for node in read_snapshot(client)}
-    assert sorted(found) == sorted(api.names("nodes"))
-    for name in api.nodes:
-        assert found[name].ready
-        assert found[name].allocatable.cpu_millis > 0
-        assert found[name].allocatable.memory_bytes > 0
-        assert found[name].pod_slots > 0
 
 
 def gated(api: Api) -> Object:
