@@ -9,6 +9,7 @@ from nightshift.errors import ConfigError
 from nightshift.nodepools.cluster_api import ClusterApiPool
 from nightshift.nodepools.drain_only import DrainOnly
 from nightshift.nodepools.drivers import NodePoolDriver
+from nightshift.nodepools.karpenter import KarpenterPool
 
 
 class Login(Protocol):
@@ -54,6 +55,8 @@ def build_driver(pool: NodePool, cluster: Cluster, logins: Logins) -> NodePoolDr
             return ClusterApiPool(
                 pool.name, cluster, params["namespace"], params["machine_deployment"]
             )
+        case PoolDriver.KARPENTER:
+            return KarpenterPool(pool.name, cluster, params["node_pool"])
         case PoolDriver.EKS:
             return _build_eks(pool, cluster, logins(params["conn_id"]))
         case _:

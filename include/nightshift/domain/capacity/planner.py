@@ -133,8 +133,9 @@ def _plan_bounds(
             applied = lowered_fields(live, wanted)
             if applied:
                 rules = ReturnRules(_pool_rule(policy))
+                why = _why_bounds(pool, kept)
                 lowerings.append(
-                    Lowering(NODES_TIER, live, live.fields, applied, _why_bounds(pool, kept), rules)
+                    Lowering(NODES_TIER, live, live.fields, applied, why, rules, live.warnings)
                 )
     return lowerings, skips
 

@@ -51,17 +51,19 @@ FieldValue = int | bool | None
 Fields = Mapping[FieldName, FieldValue]
 NO_FIELDS: Fields = MappingProxyType({})
 
+_UNLIMITED = 2**31
+"""A pool without a limit: Airflow's -1 slots, and a NodePool of Karpenter without one of nodes."""
+
 _DEFAULTS: Mapping[tuple[ObjectKind, FieldName], int] = MappingProxyType({
     (ObjectKind.DEPLOYMENT, FieldName.REPLICAS): 1,
     (ObjectKind.STATEFUL_SET, FieldName.REPLICAS): 1,
     (ObjectKind.AUTOSCALER, FieldName.MIN_REPLICAS): 1,
     (ObjectKind.SCALED_OBJECT, FieldName.MIN_REPLICAS): 0,
     (ObjectKind.SCALED_OBJECT, FieldName.MAX_REPLICAS): 100,
+    (ObjectKind.NODE_POOL, FieldName.MAX_NODES): _UNLIMITED,
 })
 """What an absent field means, in the API reference of each kind; otherwise 0 (false)."""
 _OFF_SWITCHES = frozenset({FieldName.SUSPEND, FieldName.UNSCHEDULABLE})
-_UNLIMITED_SLOTS = 2**31
-"""Airflow's -1: a pool without a limit."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -140,6 +142,8 @@ class LiveTarget:
     :param managers: who wrote our fields.
     :param scales: an autoscaler's ``scaleTargetRef``; the object is in the same namespace.
     :param saved: the whole spec as canonical JSON, for kinds of which the lease keeps all of it.
+    :param max_at_once: of a node pool: its maximum may be below what runs, and removes nothing.
+    :param warnings: what people should know before it is lowered.
     """
 
     id: TargetId
@@ -153,6 +157,8 @@ class LiveTarget:
     status: LiveStatus = field(default_factory=LiveStatus)
     scales: TargetId | None = None
     saved: str = ""
+    max_at_once: bool = False
+    warnings: tuple[str, ...] = ()
 
     def capacity(self, name: FieldName) -> int:
         """Give how much capacity a field leaves; see ``capacity_of``."""
@@ -202,7 +208,7 @@ def capacity_of(kind: ObjectKind, name: FieldName, value: FieldValue) -> int:
     if name in _OFF_SWITCHES:
         return 0 if value else 1
     amount = _DEFAULTS.get((kind, name), 0) if value is None else int(value)
-    return _UNLIMITED_SLOTS if name is FieldName.SLOTS and amount < 0 else amount
+    return _UNLIMITED if name is FieldName.SLOTS and amount < 0 else amount
 
 
 def is_same(kind: ObjectKind, name: FieldName, one: FieldValue, other: FieldValue) -> bool:

@@ -115,10 +115,11 @@ def _write(lease: Lease, live: LiveTarget, *, first: bool, now: dt.datetime) -> 
 def _step(lease: Lease, live: LiveTarget) -> Fields:
     """Give the fields of the next step: a maximum goes down by half of what runs above it.
 
-    A pool's maximum never goes below its nodes; drains take them away, and then it follows.
+    A pool's maximum never goes below its nodes; drains take them away, and then it follows. Where
+    the other side adds nothing above a maximum and removes nothing either, it goes there at once.
     """
     kind, name = live.id.kind, _STEPPED.get(live.id.kind)
-    if name is None or name not in lease.applied:
+    if name is None or name not in lease.applied or live.max_at_once:
         return lease.applied
     end, runs = capacity_of(kind, name, lease.applied[name]), live.status.replicas
     if runs <= end:
