@@ -176,9 +176,11 @@ def test_a_change_is_waited_for(cluster: Cluster) -> None:
     pool, hand = add_pool(cluster, replicas=4), Hand()
     with pytest.raises(ClusterUnavailable, match="3 ready nodes"):
         pool.wait(Tempo(hand.clock, hand.sleep))
-    hand.others.append(
-        lambda: cluster.patch(f"{API}/nodepools/general", {"spec": {"replicas": 3}})
-    )
+
+    def lower() -> None:
+        cluster.patch(f"{API}/nodepools/general", {"spec": {"replicas": 3}})
+
+    hand.others.append(lower)
     pool.wait(Tempo(hand.clock, hand.sleep))
 
 

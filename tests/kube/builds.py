@@ -1,4 +1,4 @@
-"""Builds Kubernetes, etcd and kwok from their Go modules, once a machine.
+"""Builds Kubernetes, etcd, kwok and Karpenter from their Go modules, once a machine.
 
 A build lies in the cache under a hash of what decides about it (sources, go.mod, go.sum, flags), so
 an old checkout and a new one never share a binary, and nothing is built twice.
@@ -85,6 +85,14 @@ def ensure_binaries(cache: Path, tell: Tell, *, kwok: bool = False) -> Binaries:
     return Binaries(folder, version, etcd, _ensure(cache, _KWOK, tell) if kwok else None)
 
 
+def ensure_karpenter(cache: Path, tell: Tell) -> Path:
+    """Give the folder of ``karpenter-kwok`` and ``crds.yaml`` (about 2 minutes on 2 cores).
+
+    :raises HarnessError: if Go is missing or too old, or the build fails.
+    """
+    return _ensure(cache, _KARPENTER, tell)
+
+
 def read_version() -> str:
     """Read which Kubernetes is built: the version that go.mod requires."""
     found = _REQUIRED.search((_SOURCES / "go.mod").read_text())
@@ -135,6 +143,25 @@ _KWOK = _Build(
     },
 )
 """kwok, and the stages of nodes and pods that it was released with (it has none by itself)."""
+_KARPENTER_MODULE = "sigs.k8s.io/karpenter"
+_KARPENTER = _Build(
+    "Karpenter",
+    _SOURCES / "karpenter",
+    {"karpenter-kwok": _KARPENTER_MODULE + "/kwok"},
+    ("-trimpath", "-ldflags", "-s -w"),
+    {
+        "crds.yaml": (
+            _KARPENTER_MODULE,
+            (
+                "pkg/apis/crds/karpenter.sh_nodepools.yaml",
+                "pkg/apis/crds/karpenter.sh_nodeclaims.yaml",
+                "pkg/apis/crds/karpenter.sh_nodeoverlays.yaml",
+                "kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml",
+            ),
+        )
+    },
+)
+"""Karpenter with the cloud provider whose nodes kwok plays, and the definitions of its kinds."""
 
 
 def _ensure(cache: Path, build: _Build, tell: Tell) -> Path:

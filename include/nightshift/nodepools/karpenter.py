@@ -2,8 +2,8 @@
 
 A dynamic NodePool follows its pods: it has no minimum and no target, only ``spec.limits``, and of
 those ``limits.nodes`` is what a policy's ``max`` means; limits of CPU and memory are left as they
-are. A limit removes nothing: it may be below what runs, and then nothing is added. A static NodePool
-(``spec.replicas``, the alpha gate StaticCapacity) has a target besides.
+are. A limit removes nothing: it may be below what runs, and then nothing is added. A static
+NodePool (``spec.replicas``, the alpha gate StaticCapacity) has a target besides.
 
 Nodes are removed by deleting exactly their NodeClaims. A static NodePool replaces what is deleted
 unless its limit forbids it, so there the limit comes first and the replicas follow.
@@ -68,7 +68,7 @@ class KarpenterPool:
         """Read the NodePool, and count its NodeClaims.
 
         :raises NotFound: if it, or Karpenter, is not there.
-        :raises Invalid: if this Karpenter does not count nodes, so that no limit of ours would hold.
+        :raises Invalid: if this Karpenter does not count nodes: then no limit of ours holds.
         """
         return self._parse(self._read())
 
