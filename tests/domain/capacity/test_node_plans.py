@@ -94,6 +94,15 @@ def test_the_cheapest_nodes_to_empty_rest_first() -> None:
     assert found.risk.ready_nodes == 3
 
 
+def test_what_a_pool_warns_of_is_in_the_plan() -> None:
+    world = cluster()
+    facts = world.pools["general"]
+    assert facts.target is not None
+    told = replace(facts, target=replace(facts.target, warnings=("beware",)))
+    found = plan(replace(world, pools={"general": told}))
+    assert found.actions[0].warnings == ("beware",)
+
+
 def test_the_bounds_of_a_pool_come_before_its_nodes_and_leave_room_for_those_that_stay() -> None:
     big = pool(least=1, most=1, target=1)
     held = node("n2", annotations={HOLD: "true"})

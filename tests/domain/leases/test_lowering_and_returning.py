@@ -129,6 +129,20 @@ def test_a_pools_maximum_follows_its_nodes() -> None:
     assert drained.patch.fields[FieldName.MAX_NODES] == 3
 
 
+def test_a_maximum_that_removes_nothing_goes_below_what_runs_at_once() -> None:
+    """Otherwise each node that leaves would make room for another."""
+    pool = pool_facts(least=0, most=10, nodes=6).target
+    assert pool is not None
+    pool = replace(pool, fields={FieldName.MAX_NODES: None}, max_at_once=True)
+    made = lease(pool, {FieldName.MAX_NODES: 3})
+    first = next_lowering(made, pool, FRIDAY)
+    assert isinstance(first, Stride)
+    assert (first.patch.fields, first.last) == ({FieldName.MAX_NODES: 3}, True)
+    back = up(made, under(made, pool), Pace(), DUE)
+    assert isinstance(back, Stride)
+    assert back.patch.fields == {FieldName.MAX_NODES: None}
+
+
 def test_a_raise_between_two_steps_ends_them() -> None:
     worker = running(autoscaler("worker", 3, 40), 20)
     made = lease(worker, {FieldName.MIN_REPLICAS: 1, FieldName.MAX_REPLICAS: 4})
