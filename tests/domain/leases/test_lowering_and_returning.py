@@ -129,6 +129,27 @@ def test_a_pools_maximum_follows_its_nodes() -> None:
     assert drained.patch.fields[FieldName.MAX_NODES] == 3
 
 
+def test_a_pools_size_is_never_written_lower_and_follows_its_removed_nodes() -> None:
+    pool = pool_facts(fields={FieldName.TARGET_NODES: 4}, nodes=3).target  # one is on its way
+    assert pool is not None
+    made = lease(pool, {FieldName.TARGET_NODES: 2})
+    first = next_lowering(made, pool, FRIDAY)
+    assert isinstance(first, Stride)
+    assert dict(first.patch.fields) == {FieldName.TARGET_NODES: 4}
+    pool = written(pool, first.patch)
+    one_less = replace(pool, fields={FieldName.TARGET_NODES: 3})
+    assert isinstance(next_lowering(made, one_less, FRIDAY + 2 * MINUTE), Wait)
+    both = replace(pool, fields={FieldName.TARGET_NODES: 2})
+    assert isinstance(next_lowering(made, both, FRIDAY + 2 * MINUTE), Lowered)
+    grown = replace(pool, fields={FieldName.TARGET_NODES: 5})
+    assert isinstance(next_lowering(made, grown, FRIDAY + 2 * MINUTE), Refused)
+    for fewer in (3, 2, 1):  # a second plan of the window may have removed more
+        left = replace(pool, fields={FieldName.TARGET_NODES: fewer})
+        back = decide_restore(made, left, FRIDAY + 2 * MINUTE)
+        assert (back.conflicts, dict(back.goal)) == ((), {FieldName.TARGET_NODES: 4})
+    assert dict(decide_restore(made, grown, FRIDAY + 2 * MINUTE).goal) == {}
+
+
 def test_a_raise_between_two_steps_ends_them() -> None:
     worker = running(autoscaler("worker", 3, 40), 20)
     made = lease(worker, {FieldName.MIN_REPLICAS: 1, FieldName.MAX_REPLICAS: 4})

@@ -3,6 +3,9 @@
 A step is read, compare, PATCH with the resourceVersion, read again. The annotations go along in the
 first PATCH, so that there is no instant at which an object is lowered and nobody knows why.
 
+A pool's size is never written lower: then the cloud would choose which nodes go. It falls by
+itself as emptied nodes are removed, each with its place.
+
 Source: Kubernetes 1.36, pkg/controller/podautoscaler: above a new maximum it drops there at once,
 past ``behavior``; cloud autoscaling groups refuse a maximum below what runs.
 """
@@ -26,6 +29,7 @@ from nightshift.domain.leases.annotations import (
     dump_fields,
     format_instant,
     is_held,
+    is_staged,
     lease_on,
     parse_instant,
     stage_of,
@@ -94,7 +98,7 @@ def _is_on_the_way(lease: Lease, live: LiveTarget) -> bool:
     """Tell whether every field is where our last step left it, or where it ends."""
     staged = stage_of(live)
     return bool(staged) and all(
-        agrees(live, {name: value}) or (name in staged and agrees(live, {name: staged[name]}))
+        agrees(live, {name: value}) or is_staged(live, name, staged)
         for name, value in lease.applied.items()
     )
 
@@ -102,7 +106,7 @@ def _is_on_the_way(lease: Lease, live: LiveTarget) -> bool:
 def _write(lease: Lease, live: LiveTarget, *, first: bool, now: dt.datetime) -> Stride | Wait:
     fields = _step(lease, live)
     if not first and agrees(live, fields):
-        return Wait("more runs than the new maximum allows", now + STEP_EVERY)
+        return Wait("more runs than is to stay", now + STEP_EVERY)
     last = dict(fields) == dict(lease.applied)
     annotations: dict[str, str | None] = dict(write_lease(lease)) if first else {}
     if not last:
@@ -115,17 +119,22 @@ def _write(lease: Lease, live: LiveTarget, *, first: bool, now: dt.datetime) -> 
 def _step(lease: Lease, live: LiveTarget) -> Fields:
     """Give the fields of the next step: a maximum goes down by half of what runs above it.
 
-    A pool's maximum never goes below its nodes; drains take them away, and then it follows.
+    A pool's maximum never goes below its nodes; drains take them away, and then it follows. Its
+    size stays as it is.
     """
     kind, name = live.id.kind, _STEPPED.get(live.id.kind)
-    if name is None or name not in lease.applied:
-        return lease.applied
+    fields = dict(lease.applied)
+    size = FieldName.TARGET_NODES
+    if size in fields:
+        fields[size] = live.fields.get(size)
+    if name is None or name not in fields:
+        return fields
     end, runs = capacity_of(kind, name, lease.applied[name]), live.status.replicas
     if runs <= end:
-        return lease.applied
+        return fields
     floor = runs if kind is ObjectKind.NODE_POOL else (runs + end) // 2
     here = capacity_of(kind, name, live.fields.get(name))
-    return {**lease.applied, name: min(here, max(end, floor))}
+    return {**fields, name: min(here, max(end, floor))}
 
 
 def _last_step(live: LiveTarget) -> dt.datetime | None:
