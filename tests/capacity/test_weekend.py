@@ -209,7 +209,10 @@ def test_a_pool_that_nobody_fills_goes_and_comes_back_by_its_size(world: World) 
         world.cluster.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", one)
     path = f"/apis/{GROUP}/v1beta2/namespaces/default/machinedeployments"
     world.cluster.create(path, machine_deployment("extra", "default", 3))
-    nodes = lambda: world.server.call(lambda local: run_machines(local, NODE))  # noqa: E731
+
+    def nodes() -> None:
+        world.server.call(lambda local: run_machines(local, NODE))
+
     nodes()
     for number in (1, 2, 3):
         world.cluster.patch(

@@ -29,8 +29,9 @@ from nightshift.domain.capacity.targets import (
     TargetId,
 )
 from nightshift.domain.kubejson import as_int, as_mapping, as_strings
-from nightshift.errors import ClusterUnavailable, Conflict, Invalid
+from nightshift.errors import Conflict, Invalid
 from nightshift.nodepools.drivers import Capabilities, Tempo
+from nightshift.nodepools.waiting import wait_until
 
 GROUP = "cluster.x-k8s.io"
 DELETE_MARK = f"{GROUP}/delete-machine"
@@ -101,20 +102,15 @@ class ClusterApiPool:
 
     def wait(self, tempo: Tempo) -> None:
         """Wait until there are as many ready Machines as were asked for."""
-        until = tempo.clock().timestamp() + tempo.timeout_seconds
-        while True:
-            live = self.get_state()
-            if live is None or live.status.ready == live.status.replicas == self._wanted(live):
-                return
-            if tempo.clock().timestamp() >= until:
-                raise ClusterUnavailable(
-                    f"the node pool {self.name} has {live.status.ready} ready of "
-                    f"{self._wanted(live)} nodes after {tempo.timeout_seconds:.0f} s"
-                )
-            tempo.sleep(tempo.every_seconds)
+        wait_until(self._why_busy, tempo, f"the node pool {self.name}")
 
-    def _wanted(self, live: LiveTarget) -> int:
-        return as_int(as_mapping(self._read().get("spec"), "spec").get("replicas"), "spec.replicas")
+    def _why_busy(self) -> str:
+        obj = self._read()
+        status = read_object(self.cluster, obj, self._parse).status
+        wanted = as_int(as_mapping(obj.get("spec"), "spec").get("replicas"), "spec.replicas")
+        if status.ready == status.replicas == wanted:
+            return ""
+        return f"has {status.ready} ready of {wanted} nodes"
 
     def _parse(self, obj: Object) -> LiveTarget:
         meta, spec, status = (as_mapping(obj.get(k), k) for k in ("metadata", "spec", "status"))

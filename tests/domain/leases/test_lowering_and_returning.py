@@ -18,7 +18,7 @@ from nightshift.domain.capacity.targets import (
 from nightshift.domain.leases.annotations import DEADLINE, HOLD, LEASE, STAGE, WAVE
 from nightshift.domain.leases.lowering import STEP_EVERY, Lowered, Refused, next_lowering
 from nightshift.domain.leases.merges import decide_restore
-from nightshift.domain.leases.records import Lease, ReturnRules
+from nightshift.domain.leases.records import Lease, LeaseState, ReturnRules
 from nightshift.domain.leases.returning import (
     Pace,
     Stride,
@@ -148,6 +148,18 @@ def test_a_pools_size_is_never_written_lower_and_follows_its_removed_nodes() -> 
         back = decide_restore(made, left, FRIDAY + 2 * MINUTE)
         assert (back.conflicts, dict(back.goal)) == ((), {FieldName.TARGET_NODES: 4})
     assert dict(decide_restore(made, grown, FRIDAY + 2 * MINUTE).goal) == {}
+
+
+def test_a_pool_that_got_its_lease_and_not_its_bounds_is_written_again() -> None:
+    pool = pool_facts(least=3, most=10, nodes=2).target
+    assert pool is not None
+    made = replace(lease(pool, {FieldName.MAX_NODES: 4}), state=LeaseState.INTENT)
+    first = next_lowering(made, pool, FRIDAY)
+    assert isinstance(first, Stride)
+    half = written(pool, replace(first.patch, fields={}))
+    assert isinstance(next_lowering(made, half, FRIDAY), Stride)
+    known = replace(made, state=LeaseState.APPLIED)  # then a person has put it back
+    assert isinstance(next_lowering(known, half, FRIDAY), Refused)
 
 
 def test_a_raise_between_two_steps_ends_them() -> None:

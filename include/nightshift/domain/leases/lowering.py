@@ -35,7 +35,7 @@ from nightshift.domain.leases.annotations import (
     stage_of,
     write_lease,
 )
-from nightshift.domain.leases.records import Lease
+from nightshift.domain.leases.records import Lease, LeaseState
 from nightshift.domain.leases.returning import Stride, Wait
 
 STEP_EVERY = dt.timedelta(minutes=1)
@@ -86,8 +86,7 @@ def next_lowering(
     if agrees(live, lease.applied):
         return Lowered("it is what the lease says")
     if not _is_on_the_way(lease, live):
-        found = describe_fields({name: live.fields.get(name) for name in lease.applied})
-        return Refused(f"somebody changed it since we lowered it: found {found}")
+        return _of_changed(lease, live, now)
     last = _last_step(live)
     if last is not None and now < last + STEP_EVERY:
         return Wait("the last step is not over", last + STEP_EVERY)
@@ -101,6 +100,19 @@ def _is_on_the_way(lease: Lease, live: LiveTarget) -> bool:
         agrees(live, {name: value}) or is_staged(live, name, staged)
         for name, value in lease.applied.items()
     )
+
+
+def _of_changed(lease: Lease, live: LiveTarget, now: dt.datetime) -> Stride | Wait | Refused:
+    """Leave what somebody changed; a pool that got its lease and no bounds is written again.
+
+    Few clouds write both together.
+    """
+    before = {name: lease.before[name] for name in lease.applied}
+    unsure = live.id.kind is ObjectKind.NODE_POOL and lease.state is LeaseState.INTENT
+    if unsure and agrees(live, before):
+        return _write(lease, live, first=True, now=now)
+    found = describe_fields({name: live.fields.get(name) for name in lease.applied})
+    return Refused(f"somebody changed it since we lowered it: found {found}")
 
 
 def _write(lease: Lease, live: LiveTarget, *, first: bool, now: dt.datetime) -> Stride | Wait:
