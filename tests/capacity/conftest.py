@@ -8,9 +8,7 @@ import pytest
 from nightshift.cluster.client import Cluster
 from nightshift.embedded.kube.background import BackgroundCluster
 from nightshift.embedded.kube.nodespecs import NodeSpec
-from nightshift.embedded.postgres import EmbeddedPostgres
 from nightshift.store.engines import Engine, writer_engine
-from nightshift.store.schema import migrate
 from tests.capacity.capacity_support import NS, Hand, end_terminating
 from tests.capacity.weekend_support import World, empty_store, populate
 from tests.cluster.kube_support import connected_to, running_server
@@ -37,21 +35,6 @@ def cluster(server: BackgroundCluster) -> Iterator[Cluster]:
 def hand(cluster: Cluster) -> Hand:
     """A clock; whenever somebody sleeps, pods that were asked to end are gone."""
     return Hand(others=[lambda: end_terminating(cluster)])
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def migrated_url(postgres: EmbeddedPostgres) -> str:
-    url = postgres.create_database("test_capacity")
-    migrate(url)
-    return url
 
 
 @pytest.fixture

@@ -89,12 +89,12 @@ def test_a_removal_whose_answer_was_lost_counts_once(
     assert nodes(cluster) == {"general-1", "general-3"}
 
 
-def test_a_pool_that_nobody_else_fills_comes_back_by_its_maximum(
+def test_a_pool_that_nobody_else_fills_comes_back_by_its_size(
     cluster: Cluster, server: BackgroundCluster, pool: ClusterApiPool
 ) -> None:
     live = pool.get_state()
     assert live is not None
-    assert live.fields == {FieldName.MAX_NODES: 3, FieldName.TARGET_NODES: 3}
+    assert live.fields == {FieldName.TARGET_NODES: 3}
     pool.remove(["general-2"], "lease-1")
     step(server)
     low = pool.get_state()

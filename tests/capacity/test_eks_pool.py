@@ -125,7 +125,9 @@ def pool(aws: Aws, cluster: Cluster) -> EksPool:
     for number, instance in enumerate(aws.instances(), start=1):
         provider = f"aws:///{REGION}a/{instance}"
         cluster.patch(f"/api/v1/nodes/n{number}", {"spec": {"providerID": provider}})
-    made = build_driver(GENERAL, cluster, lambda _: ConnectionFacts("aws"))
+    hand = Hand()
+    tempo = Tempo(hand.clock, hand.sleep)
+    made = build_driver(GENERAL, cluster, lambda _: ConnectionFacts("aws"), tempo)
     assert isinstance(made, EksPool)
     return replace(made, eks=TaggedEks(made.eks))
 

@@ -6,8 +6,15 @@ from dataclasses import replace
 import pytest
 
 from nightshift.domain.capacity.plans import lease_of
+from nightshift.domain.capacity.policies_pools import NodePool, PoolBounds, PoolDriver
 from nightshift.domain.capacity.policies_targets import Measure
+from nightshift.domain.capacity.selectors import parse_label_selector
+from nightshift.domain.capacity.targets import FieldName
+from nightshift.domain.leases.annotations import LEASE_KEYS
 from nightshift.domain.leases.records import LeaseState, StepState
+from nightshift.embedded.kube.nodespecs import NodeSpec
+from nightshift.embedded.machines import GROUP, definitions, machine_deployment, run_machines
+from nightshift.nodepools.cluster_api import ClusterApiPool
 from nightshift.store.capacity_events import find_broken_event
 from nightshift.store.capacity_leases import list_open_leases, read_lease_row
 from nightshift.store.capacity_records import StepRecord
@@ -17,6 +24,7 @@ from nightshift.weekend.restoring import Given
 from tests.capacity.capacity_support import FRIDAY, MONDAY
 from tests.capacity.weekend_support import EVERY, STORE, WORKER, World
 
+NODE = NodeSpec("any", "4", "16Gi")
 BEFORE = {
     "worker": {"replicas": 4},
     "store": {"replicas": 3},
@@ -193,3 +201,45 @@ def test_an_intent_that_was_never_carried_out_is_dropped_on_monday(world: World)
     with transaction(world.engine) as connection:
         assert read_lease_row(connection, lease.id).state is LeaseState.DROPPED
     assert world.fields()["worker"] == BEFORE["worker"]
+
+
+def test_a_pool_that_nobody_fills_goes_and_comes_back_by_its_size(world: World) -> None:
+    """The policy's maximum is above the pool's size, and no autoscaler would bring a node back."""
+    for one in definitions():
+        world.cluster.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", one)
+    path = f"/apis/{GROUP}/v1beta2/namespaces/default/machinedeployments"
+    world.cluster.create(path, machine_deployment("extra", "default", 3))
+
+    def nodes() -> None:
+        world.server.call(lambda local: run_machines(local, NODE))
+
+    nodes()
+    for number in (1, 2, 3):
+        world.cluster.patch(
+            f"/api/v1/nodes/extra-{number}", {"metadata": {"labels": {"pool": "extra"}}}
+        )
+    world.hand.others.append(nodes)
+    bounds, labels = PoolBounds(1, 9, 2), parse_label_selector("pool=extra")
+    params = {"namespace": "default", "machine_deployment": "extra"}
+    extra = NodePool("extra", PoolDriver.CLUSTER_API, bounds, labels, params)
+    world.policy = replace(world.policy, tiers=(), node_pools=(extra,))
+    driver = ClusterApiPool("extra", world.cluster, "default", "extra")
+    world.drivers = {"extra": driver}
+
+    applied = world.apply()
+    assert applied.failed == ""
+    assert [step.state for step in applied.steps] == [StepState.VERIFIED] * 2
+    nodes()
+    low = driver.get_state()
+    assert low is not None
+    assert (low.fields, low.status.replicas) == ({FieldName.TARGET_NODES: 2}, 2)
+
+    world.hand.now = MONDAY + dt.timedelta(minutes=1)
+    restored = world.restore()
+    assert restored.complete
+    assert not any(one.flagged for one in restored.outcomes)
+    nodes()
+    back = driver.get_state()
+    assert back is not None
+    assert (back.fields, back.status.replicas) == ({FieldName.TARGET_NODES: 3}, 3)
+    assert not {key for key in back.annotations if key in LEASE_KEYS}

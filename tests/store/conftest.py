@@ -1,4 +1,4 @@
-"""A real PostgreSQL, started once; each test gets an empty store in it."""
+"""Each test gets an empty store in the one PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,25 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 
-from nightshift.embedded.postgres import EmbeddedPostgres
 from nightshift.store import reader_engine, transaction, writer_engine
 from nightshift.store.models import Base
-from nightshift.store.schema import migrate
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("post gres"), durable=False)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def migrated_url(postgres: EmbeddedPostgres) -> str:
-    url = postgres.create_database("test_store")
-    migrate(url)
-    return url
 
 
 @pytest.fixture

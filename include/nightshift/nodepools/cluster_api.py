@@ -29,8 +29,9 @@ from nightshift.domain.capacity.targets import (
     TargetId,
 )
 from nightshift.domain.kubejson import as_int, as_mapping, as_strings
-from nightshift.errors import ClusterUnavailable, Conflict, Invalid
+from nightshift.errors import Conflict, Invalid
 from nightshift.nodepools.drivers import Capabilities, Tempo
+from nightshift.nodepools.waiting import wait_until
 
 GROUP = "cluster.x-k8s.io"
 DELETE_MARK = f"{GROUP}/delete-machine"
@@ -73,18 +74,13 @@ class ClusterApiPool:
     def set_bounds(self, patch: Patch) -> LiveTarget:
         """Write bounds and annotations in one PATCH."""
         annotations: dict[str, str | None] = dict(patch.annotations)
-        replicas = [patch.fields.get(FieldName.TARGET_NODES)]
-        if self._is_autoscaled(self._read()):
-            for name, key in ((FieldName.MIN_NODES, MIN_SIZE), (FieldName.MAX_NODES, MAX_SIZE)):
-                if name in patch.fields:
-                    annotations[key] = str(patch.fields[name])
-        else:
-            replicas.append(patch.fields.get(FieldName.MAX_NODES))
+        for name, key in ((FieldName.MIN_NODES, MIN_SIZE), (FieldName.MAX_NODES, MAX_SIZE)):
+            if name in patch.fields:
+                annotations[key] = str(patch.fields[name])
         body: Object = {"metadata": {"resourceVersion": patch.resource_version}}
         body["metadata"]["annotations"] = annotations
-        wanted = [int(one) for one in replicas if one is not None]
-        if wanted:
-            body["spec"] = {"replicas": max(wanted)}
+        if FieldName.TARGET_NODES in patch.fields:
+            body["spec"] = {"replicas": patch.fields[FieldName.TARGET_NODES]}
         return read_object(self.cluster, self._patch(body), self._parse)
 
     def set_target(self, count: int, token: str) -> None:
@@ -106,20 +102,15 @@ class ClusterApiPool:
 
     def wait(self, tempo: Tempo) -> None:
         """Wait until there are as many ready Machines as were asked for."""
-        until = tempo.clock().timestamp() + tempo.timeout_seconds
-        while True:
-            live = self.get_state()
-            if live is None or live.status.ready == live.status.replicas == self._wanted(live):
-                return
-            if tempo.clock().timestamp() >= until:
-                raise ClusterUnavailable(
-                    f"the node pool {self.name} has {live.status.ready} ready of "
-                    f"{self._wanted(live)} nodes after {tempo.timeout_seconds:.0f} s"
-                )
-            tempo.sleep(tempo.every_seconds)
+        wait_until(self._why_busy, tempo, f"the node pool {self.name}")
 
-    def _wanted(self, live: LiveTarget) -> int:
-        return as_int(as_mapping(self._read().get("spec"), "spec").get("replicas"), "spec.replicas")
+    def _why_busy(self) -> str:
+        obj = self._read()
+        status = read_object(self.cluster, obj, self._parse).status
+        wanted = as_int(as_mapping(obj.get("spec"), "spec").get("replicas"), "spec.replicas")
+        if status.ready == status.replicas == wanted:
+            return ""
+        return f"has {status.ready} ready of {wanted} nodes"
 
     def _parse(self, obj: Object) -> LiveTarget:
         meta, spec, status = (as_mapping(obj.get(k), k) for k in ("metadata", "spec", "status"))
@@ -143,10 +134,10 @@ class ClusterApiPool:
     def _fields(
         self, annotations: Mapping[str, str], spec: Mapping[str, Any]
     ) -> Mapping[FieldName, FieldValue]:
-        """Give the bounds; a pool that nobody else fills has its replicas as maximum and target."""
+        """Give the bounds; a pool that nobody else fills has its replicas, which are its size."""
         replicas = as_int(spec.get("replicas"), "spec.replicas")
         if MIN_SIZE not in annotations and MAX_SIZE not in annotations:
-            return {FieldName.MAX_NODES: replicas, FieldName.TARGET_NODES: replicas}
+            return {FieldName.TARGET_NODES: replicas}
         found: dict[FieldName, FieldValue] = {}
         for name, key in ((FieldName.MIN_NODES, MIN_SIZE), (FieldName.MAX_NODES, MAX_SIZE)):
             if key in annotations:
@@ -154,10 +145,6 @@ class ClusterApiPool:
                     raise ValueError(f"metadata.annotations.{key}: expected a whole number")
                 found[name] = int(annotations[key])
         return found
-
-    def _is_autoscaled(self, obj: Object) -> bool:
-        annotations = (obj.get("metadata") or {}).get("annotations") or {}
-        return MIN_SIZE in annotations or MAX_SIZE in annotations
 
     def _is_rolling_out(self, status: Mapping[str, Any]) -> bool:
         updated = status.get("upToDateReplicas", status.get("updatedReplicas"))

@@ -30,9 +30,10 @@ from nightshift.domain.capacity.targets import (
     TargetId,
 )
 from nightshift.domain.kubejson import as_int, as_mapping, as_strings
-from nightshift.errors import ClusterUnavailable, Conflict, Invalid, NotFound
+from nightshift.errors import Conflict, Invalid, NotFound
 from nightshift.nodepools.aws_errors import aws_errors
 from nightshift.nodepools.drivers import Capabilities, Tempo
+from nightshift.nodepools.waiting import wait_until
 
 _PREFIX = "nightshift/"
 _ENCODED = "b64:"
@@ -120,14 +121,11 @@ class EksPool:
 
     def wait(self, tempo: Tempo) -> None:
         """Wait until the node group's last update has been carried out."""
-        until = tempo.clock().timestamp() + tempo.timeout_seconds
-        while (status := str(self._describe().get("status"))) != "ACTIVE":
-            if tempo.clock().timestamp() >= until:
-                raise ClusterUnavailable(
-                    f"the node group {self.nodegroup} is {status} after "
-                    f"{tempo.timeout_seconds:.0f} s"
-                )
-            tempo.sleep(tempo.every_seconds)
+        wait_until(self._why_busy, tempo, f"the node group {self.nodegroup}")
+
+    def _why_busy(self) -> str:
+        status = str(self._describe().get("status"))
+        return "" if status == "ACTIVE" else f"is {status}"
 
     def _describe(self) -> dict[str, Any]:
         with aws_errors(f"read the node group {self.nodegroup}"):

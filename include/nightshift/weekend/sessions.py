@@ -22,7 +22,7 @@ from nightshift.domain.capacity.targets import LiveTarget
 from nightshift.domain.leases.records import Lease
 from nightshift.errors import ConfigError, NightshiftError, RetryableError
 from nightshift.nodepools.building import build_drivers
-from nightshift.nodepools.drivers import NodePoolDriver
+from nightshift.nodepools.drivers import NodePoolDriver, Tempo
 from nightshift.settings import Settings
 from nightshift.store.capacity_records import RunKind, RunRecord
 from nightshift.store.capacity_runs import begin_run
@@ -236,7 +236,9 @@ def open_session(
         writer_engine(settings.writer_url(), name="nightshift-capacity") if with_store else None
     )
     try:
-        drivers = build_drivers(policy.node_pools, cluster, tools.connections) if policy else {}
+        tempo = Tempo(tools.clock, tools.sleep)
+        pools = policy.node_pools if policy else ()
+        drivers = build_drivers(pools, cluster, tools.connections, tempo)
         airflow = rest_pools(settings.airflow_api) if settings.airflow_api else None
         yield Session(settings, cluster, engine, policy, drivers, airflow, tools)
     finally:

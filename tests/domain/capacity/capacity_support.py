@@ -229,12 +229,13 @@ def pool_facts(
     removes: bool = True,
     zero_ok: bool = False,
     annotations: Mapping[str, str] | None = None,
+    fields: Fields | None = None,
 ) -> PoolFacts:
-    fields: Fields = {FieldName.MIN_NODES: least, FieldName.MAX_NODES: most}
+    bounds: Fields = {FieldName.MIN_NODES: least, FieldName.MAX_NODES: most}
     target = live(
         ObjectKind.NODE_POOL,
         name,
-        fields,
+        bounds if fields is None else fields,
         namespace="",
         uid="",
         replicas=nodes,

@@ -117,6 +117,26 @@ def test_the_bounds_of_a_pool_come_before_its_nodes_and_leave_room_for_those_tha
     assert all(one.order > bounds.order for one in nodes)
 
 
+@pytest.mark.parametrize("most", [3, 10], ids=["as many as there are", "more than there are"])
+def test_a_pool_that_nobody_fills_is_lowered_by_its_size(most: int) -> None:
+    """Whatever the policy's maximum is: without a lease nobody would bring the nodes back."""
+    facts = pool_facts(fields={FieldName.TARGET_NODES: 4})  # one of the four is not ready
+    found = plan(cluster(facts=facts), pools=[pool(least=1, most=most, target=1)])
+    bounds, *nodes = found.actions
+    assert bounds.kind is ActionKind.BOUNDS
+    assert dict(bounds.before) == {FieldName.TARGET_NODES: 4}
+    assert dict(bounds.applied) == {FieldName.TARGET_NODES: 2}
+    assert [one.remove for one in nodes] == [True, True]
+
+
+def test_a_size_is_left_where_no_node_goes_or_the_driver_removes_none() -> None:
+    size = {FieldName.TARGET_NODES: 4}
+    stays = plan(cluster(facts=pool_facts(fields=size)), pools=[pool(least=1, target=3)])
+    assert stays.actions == ()
+    cannot = plan(cluster(facts=pool_facts(fields=size, removes=False)), pools=[pool(target=1)])
+    assert [one.kind for one in cannot.actions] == [ActionKind.REST_NODE] * 2
+
+
 def test_a_pool_that_wants_no_fewer_is_kept_and_says_so() -> None:
     found = plan(cluster(), pools=[pool(target=3)])
     assert resting(found) == []

@@ -18,7 +18,7 @@ from nightshift.domain.capacity.targets import (
 from nightshift.domain.leases.annotations import DEADLINE, HOLD, LEASE, STAGE, WAVE
 from nightshift.domain.leases.lowering import STEP_EVERY, Lowered, Refused, next_lowering
 from nightshift.domain.leases.merges import decide_restore
-from nightshift.domain.leases.records import Lease, ReturnRules
+from nightshift.domain.leases.records import Lease, LeaseState, ReturnRules
 from nightshift.domain.leases.returning import (
     Pace,
     Stride,
@@ -141,6 +141,39 @@ def test_a_maximum_that_removes_nothing_goes_below_what_runs_at_once() -> None:
     back = up(made, under(made, pool), Pace(), DUE)
     assert isinstance(back, Stride)
     assert back.patch.fields == {FieldName.MAX_NODES: None}
+
+
+def test_a_pools_size_is_never_written_lower_and_follows_its_removed_nodes() -> None:
+    pool = pool_facts(fields={FieldName.TARGET_NODES: 4}, nodes=3).target  # one is on its way
+    assert pool is not None
+    made = lease(pool, {FieldName.TARGET_NODES: 2})
+    first = next_lowering(made, pool, FRIDAY)
+    assert isinstance(first, Stride)
+    assert dict(first.patch.fields) == {FieldName.TARGET_NODES: 4}
+    pool = written(pool, first.patch)
+    one_less = replace(pool, fields={FieldName.TARGET_NODES: 3})
+    assert isinstance(next_lowering(made, one_less, FRIDAY + 2 * MINUTE), Wait)
+    both = replace(pool, fields={FieldName.TARGET_NODES: 2})
+    assert isinstance(next_lowering(made, both, FRIDAY + 2 * MINUTE), Lowered)
+    grown = replace(pool, fields={FieldName.TARGET_NODES: 5})
+    assert isinstance(next_lowering(made, grown, FRIDAY + 2 * MINUTE), Refused)
+    for fewer in (3, 2, 1):  # a second plan of the window may have removed more
+        left = replace(pool, fields={FieldName.TARGET_NODES: fewer})
+        back = decide_restore(made, left, FRIDAY + 2 * MINUTE)
+        assert (back.conflicts, dict(back.goal)) == ((), {FieldName.TARGET_NODES: 4})
+    assert dict(decide_restore(made, grown, FRIDAY + 2 * MINUTE).goal) == {}
+
+
+def test_a_pool_that_got_its_lease_and_not_its_bounds_is_written_again() -> None:
+    pool = pool_facts(least=3, most=10, nodes=2).target
+    assert pool is not None
+    made = replace(lease(pool, {FieldName.MAX_NODES: 4}), state=LeaseState.INTENT)
+    first = next_lowering(made, pool, FRIDAY)
+    assert isinstance(first, Stride)
+    half = written(pool, replace(first.patch, fields={}))
+    assert isinstance(next_lowering(made, half, FRIDAY), Stride)
+    known = replace(made, state=LeaseState.APPLIED)  # then a person has put it back
+    assert isinstance(next_lowering(known, half, FRIDAY), Refused)
 
 
 def test_a_raise_between_two_steps_ends_them() -> None:

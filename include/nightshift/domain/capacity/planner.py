@@ -24,14 +24,20 @@ from nightshift.domain.capacity.policies_pools import NodePool
 from nightshift.domain.capacity.policies_rules import OnConflict
 from nightshift.domain.capacity.policies_targets import WorkloadTarget
 from nightshift.domain.capacity.preflight import why_postpone
-from nightshift.domain.capacity.snapshots import ClusterSnapshot
+from nightshift.domain.capacity.snapshots import ClusterSnapshot, PoolFacts
 from nightshift.domain.capacity.target_plans import (
     Lowering,
     TargetPlans,
     lowered_fields,
     plan_targets,
 )
-from nightshift.domain.capacity.targets import FieldName, ObjectKind
+from nightshift.domain.capacity.targets import (
+    FieldName,
+    Fields,
+    FieldValue,
+    LiveTarget,
+    ObjectKind,
+)
 from nightshift.domain.leases.records import ReturnRules, lease_id
 from nightshift.domain.leases.recoveries import ENOUGH_WINDOW
 from nightshift.domain.windows.due import format_duration, window_id
@@ -126,11 +132,7 @@ def _plan_bounds(
             skips.append(Skip(ref, NODES_TIER, Check.RETURNED, why))
         else:
             kept = nodes.kept[pool.name]
-            wanted = {
-                FieldName.MIN_NODES: pool.bounds.min,
-                FieldName.MAX_NODES: max(pool.bounds.max, kept),
-            }
-            applied = lowered_fields(live, wanted)
+            applied = lowered_fields(live, _wanted_bounds(pool, facts, live, nodes))
             if applied:
                 rules = ReturnRules(_pool_rule(policy))
                 why = _why_bounds(pool, kept)
@@ -138,6 +140,21 @@ def _plan_bounds(
                     Lowering(NODES_TIER, live, live.fields, applied, why, rules, live.warnings)
                 )
     return lowerings, skips
+
+
+def _wanted_bounds(pool: NodePool, facts: PoolFacts, live: LiveTarget, nodes: NodePlans) -> Fields:
+    """Give a pool's bounds; one that nobody else fills has its size too, less what rests of it.
+
+    The size is what a lease remembers: without one nobody would bring the removed nodes back.
+    """
+    wanted: dict[FieldName, FieldValue] = {
+        FieldName.MIN_NODES: pool.bounds.min,
+        FieldName.MAX_NODES: max(pool.bounds.max, nodes.kept[pool.name]),
+    }
+    going = sum(one.pool.name == pool.name for one in nodes.victims)
+    if facts.removes and going and FieldName.TARGET_NODES in live.fields:
+        wanted[FieldName.TARGET_NODES] = max(0, live.capacity(FieldName.TARGET_NODES) - going)
+    return wanted
 
 
 def _pool_rule(policy: CapacityPolicy) -> OnConflict:

@@ -21,7 +21,15 @@ from types import MappingProxyType
 from typing import Any
 
 from nightshift.domain.capacity.policies_rules import OnConflict
-from nightshift.domain.capacity.targets import FieldName, Fields, FieldValue, LiveTarget, ObjectKind
+from nightshift.domain.capacity.targets import (
+    FieldName,
+    Fields,
+    FieldValue,
+    LiveTarget,
+    ObjectKind,
+    agrees,
+    capacity_of,
+)
 from nightshift.domain.leases.records import (
     Lease,
     LeaseId,
@@ -135,6 +143,18 @@ def stage_of(live: LiveTarget) -> Fields:
         return parse_fields(live.id.kind, text, STAGE)
     except ValueError:
         return {}  # then what is live counts as somebody else's, which only raises
+
+
+def is_staged(live: LiveTarget, name: FieldName, staged: Fields) -> bool:
+    """Tell whether a field is where our last step left it.
+
+    A pool's size may be lower too: every emptied node that is removed takes its place away.
+    """
+    if name not in staged:
+        return False
+    if name is FieldName.TARGET_NODES:
+        return live.capacity(name) <= capacity_of(live.id.kind, name, staged[name])
+    return agrees(live, {name: staged[name]})
 
 
 def is_held(annotations: Mapping[str, str], now: dt.datetime, *, if_unclear: bool) -> bool:

@@ -3,6 +3,9 @@
 A step is read, compare, PATCH with the resourceVersion, read again. The annotations go along in the
 first PATCH, so that there is no instant at which an object is lowered and nobody knows why.
 
+A pool's size is never written lower: then the cloud would choose which nodes go. It falls by
+itself as emptied nodes are removed, each with its place.
+
 Source: Kubernetes 1.36, pkg/controller/podautoscaler: above a new maximum it drops there at once,
 past ``behavior``; cloud autoscaling groups refuse a maximum below what runs.
 """
@@ -26,12 +29,13 @@ from nightshift.domain.leases.annotations import (
     dump_fields,
     format_instant,
     is_held,
+    is_staged,
     lease_on,
     parse_instant,
     stage_of,
     write_lease,
 )
-from nightshift.domain.leases.records import Lease
+from nightshift.domain.leases.records import Lease, LeaseState
 from nightshift.domain.leases.returning import Stride, Wait
 
 STEP_EVERY = dt.timedelta(minutes=1)
@@ -82,8 +86,7 @@ def next_lowering(
     if agrees(live, lease.applied):
         return Lowered("it is what the lease says")
     if not _is_on_the_way(lease, live):
-        found = describe_fields({name: live.fields.get(name) for name in lease.applied})
-        return Refused(f"somebody changed it since we lowered it: found {found}")
+        return _of_changed(lease, live, now)
     last = _last_step(live)
     if last is not None and now < last + STEP_EVERY:
         return Wait("the last step is not over", last + STEP_EVERY)
@@ -94,15 +97,28 @@ def _is_on_the_way(lease: Lease, live: LiveTarget) -> bool:
     """Tell whether every field is where our last step left it, or where it ends."""
     staged = stage_of(live)
     return bool(staged) and all(
-        agrees(live, {name: value}) or (name in staged and agrees(live, {name: staged[name]}))
+        agrees(live, {name: value}) or is_staged(live, name, staged)
         for name, value in lease.applied.items()
     )
+
+
+def _of_changed(lease: Lease, live: LiveTarget, now: dt.datetime) -> Stride | Wait | Refused:
+    """Leave what somebody changed; a pool that got its lease and no bounds is written again.
+
+    Few clouds write both together.
+    """
+    before = {name: lease.before[name] for name in lease.applied}
+    unsure = live.id.kind is ObjectKind.NODE_POOL and lease.state is LeaseState.INTENT
+    if unsure and agrees(live, before):
+        return _write(lease, live, first=True, now=now)
+    found = describe_fields({name: live.fields.get(name) for name in lease.applied})
+    return Refused(f"somebody changed it since we lowered it: found {found}")
 
 
 def _write(lease: Lease, live: LiveTarget, *, first: bool, now: dt.datetime) -> Stride | Wait:
     fields = _step(lease, live)
     if not first and agrees(live, fields):
-        return Wait("more runs than the new maximum allows", now + STEP_EVERY)
+        return Wait("more runs than is to stay", now + STEP_EVERY)
     last = dict(fields) == dict(lease.applied)
     annotations: dict[str, str | None] = dict(write_lease(lease)) if first else {}
     if not last:
@@ -117,16 +133,21 @@ def _step(lease: Lease, live: LiveTarget) -> Fields:
 
     A pool's maximum never goes below its nodes; drains take them away, and then it follows. Where
     the other side adds nothing above a maximum and removes nothing either, it goes there at once.
+    A pool's size stays as it is.
     """
     kind, name = live.id.kind, _STEPPED.get(live.id.kind)
-    if name is None or name not in lease.applied or live.max_at_once:
-        return lease.applied
+    fields = dict(lease.applied)
+    size = FieldName.TARGET_NODES
+    if size in fields:
+        fields[size] = live.fields.get(size)
+    if name is None or name not in fields or live.max_at_once:
+        return fields
     end, runs = capacity_of(kind, name, lease.applied[name]), live.status.replicas
     if runs <= end:
-        return lease.applied
+        return fields
     floor = runs if kind is ObjectKind.NODE_POOL else (runs + end) // 2
     here = capacity_of(kind, name, live.fields.get(name))
-    return {**lease.applied, name: min(here, max(end, floor))}
+    return {**fields, name: min(here, max(end, floor))}
 
 
 def _last_step(live: LiveTarget) -> dt.datetime | None:

@@ -24,7 +24,7 @@ from nightshift.domain.capacity.targets import (
     is_ordered,
     is_same,
 )
-from nightshift.domain.leases.annotations import is_held, lease_on, stage_of
+from nightshift.domain.leases.annotations import is_held, is_staged, lease_on, stage_of
 from nightshift.domain.leases.records import Lease
 
 _CLAMPED = {
@@ -153,8 +153,8 @@ def _conflicts(lease: Lease, live: LiveTarget) -> Iterable[FieldConflict]:
         if name not in live.fields:
             continue
         now, before = live.fields[name], lease.before[name]
-        known = [applied, before, *([staged[name]] if name in staged else [])]
-        if not any(is_same(kind, name, now, value) for value in known):
+        known = any(is_same(kind, name, now, value) for value in (applied, before))
+        if not known and not is_staged(live, name, staged):
             writer = live.last_writer(name)
             who = writer.name if writer and writer.name != OUR_MANAGER else ""
             yield FieldConflict(
