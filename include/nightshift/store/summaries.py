@@ -11,6 +11,9 @@ from nightshift.errors import NotFound
 from nightshift.store.records import BatchId
 
 _MAX_ROWS = 1_000
+_MAX_SHARDS = 2_048
+"""More than a run can have: its clone and scan pods are mapped tasks, of which Airflow makes 1,024
+each. A cut list would give wrong hit rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class ShardSummary:
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """Everything that a report needs. Lists are cut at 1,000; the totals are not.
+    """Everything that a report needs. Lists are cut at 1,000; shards and totals are not.
 
     :param not_scanned: scans that ended in anything but success or ``not_applicable``.
     """
@@ -329,7 +332,7 @@ def _read_shards(connection: Connection, batch: BatchId) -> tuple[ShardSummary, 
             " FROM shards s JOIN accounts a ON a.id = s.account_id"
             " WHERE s.batch_id = :batch ORDER BY s.shard LIMIT :most"
         ),
-        {"batch": batch, "most": _MAX_ROWS},
+        {"batch": batch, "most": _MAX_SHARDS},
     )
     return tuple(ShardSummary(*row) for row in rows)
 

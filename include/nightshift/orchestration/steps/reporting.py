@@ -13,7 +13,7 @@ from nightshift.clock import Clock
 from nightshift.domain.scans import Outcome, Reason
 from nightshift.domain.steering.outcomes import describe_outcome
 from nightshift.domain.steering.textbars import draw_bars
-from nightshift.domain.steering.usage import parse_uses
+from nightshift.domain.steering.usage import note_ran, parse_uses
 from nightshift.orchestration.steps.connections import connected
 from nightshift.settings import Settings
 from nightshift.store.batches import finish_open_scans, seal_batch
@@ -50,7 +50,7 @@ def report_night(settings: Settings, batch: int, now: Clock) -> dict[str, Any]:
             totals = _seal(connection, number, now())
             summary = read_batch_summary(connection, number)
             placement = read_placement(connection, number)
-    for line in (*describe(summary), *describe_nodes(placement)):
+    for line in (*describe(summary), *describe_nodes(summary, placement)):
         log.info("%s", line)
     return totals
 
@@ -98,12 +98,19 @@ def describe(summary: BatchSummary) -> Iterator[str]:
             yield f"  {_describe_pod(shard)}"
 
 
-def describe_nodes(placement: Mapping[str, Any]) -> Iterator[str]:
-    """Write the nodes as bars: before and after the plan, and why; nothing if there is no plan."""
+def describe_nodes(summary: BatchSummary, placement: Mapping[str, Any]) -> Iterator[str]:
+    """Write the nodes as bars, before and after, and why; nothing if there is no plan.
+
+    Ends with the command that draws the same as a picture: it is made from what is stored whenever
+    somebody wants it, so no file has to survive the worker that wrote it.
+    """
     uses = parse_uses(placement.get("nodes") or (), placement.get("ranking") or ())
-    if uses:
-        yield "nodes when the plan was made (█ used, ▒ planned, ░ free):"
-        yield from (f"  {line}" for line in draw_bars(uses))
+    if not uses:
+        return
+    ran = [shard.node for shard in summary.shards if shard.kind == "scan"]
+    yield "nodes before (█ used) and after the plan (▒ added, ░ still free):"
+    yield from (f"  {line}" for line in draw_bars(note_ran(uses, ran)))
+    yield f"as a picture: nightshift placement {summary.batch} --plot night-{summary.batch}.svg"
 
 
 def _describe_pod(shard: ShardSummary) -> str:
