@@ -134,7 +134,12 @@ def test_pods_that_are_not_there_yet_follow_the_newest_plan(world: World) -> Non
     assert pod_object(world, name)["spec"]["nodeName"] == plan["placement"]["primary"]
     with cluster_of(world) as cluster:
         record_end(cluster, name)
-    assert world.summary(batch).placement.hits == 1
+    outcome = world.summary(batch).placement
+    assert (outcome.hits, outcome.first_hits, outcome.first_measured) == (1, 0, 1)
+    lines = list(describe(world.summary(batch)))
+    assert "  by the first plan: 0 of 1 pods met its node: 0%, predicted were 100%" in lines
+    moved = f"first {lost} (100% predicted), meant for {plan['placement']['primary']} (100% predict"
+    assert any(moved in line for line in lines)
 
 
 def test_a_nomination_moves_when_its_node_is_full_and_room_is_elsewhere(world: World) -> None:

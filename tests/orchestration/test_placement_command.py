@@ -55,7 +55,7 @@ def test_prediction_and_outcome_stand_side_by_side(world: World) -> None:
     assert "2 of 2 pods met their planned node: 100%, predicted were 100%" in result.out
     assert "steering soft: 3 nodes: the scheduler scores every one" in result.out
     (row,) = [line.split() for line in result.out.splitlines() if line.startswith("s001")]
-    assert row[:7] == ["s001", "anna", "4", "big", "100%", "big", "soft"]
+    assert row[:9] == ["s001", "anna", "4", "big", "100%", "big", "100%", "big", "soft"]
     assert "▒" in next(line for line in result.out.splitlines() if line.startswith("big"))
     (bar,) = [line for line in result.out.splitlines() if line.startswith("big ")]
     assert "planned 1 pod, 1 ran; " in bar

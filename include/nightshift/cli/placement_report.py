@@ -21,7 +21,8 @@ from nightshift.store.values import as_json
 _MOST_DIGITS = 18
 """Of a batch's number, which the store keeps as a bigint."""
 _HEADER = (
-    *("shard", "account", "scans", "meant for", "predicted", "ran on", "steering"),
+    *("shard", "account", "scans", "first meant for", "predicted"),
+    *("meant for", "predicted", "ran on", "steering"),
     *("bound after", "started after", "planned anew", "note"),
 )
 
@@ -124,8 +125,10 @@ def _row(one: ShardSummary, plan: Mapping[str, Any]) -> tuple[str, ...]:
         one.shard,
         one.account,
         str(one.scans),
+        one.first_node or "-",
+        _percent(one.first_predicted),
         one.planned_node or "-",
-        "-" if one.predicted is None else f"{one.predicted:.0%}",
+        _percent(one.predicted),
         one.node or "-",
         one.steering or "-",
         _seconds(one.wait_seconds),
@@ -133,6 +136,10 @@ def _row(one: ShardSummary, plan: Mapping[str, Any]) -> tuple[str, ...]:
         str(one.replanned or ""),
         str(note),
     )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _seconds(value: float | None) -> str:

@@ -86,6 +86,7 @@ class TamperingNote:
 class ShardSummary:
     """A pod: where it was planned and where it ran; ``seconds`` is None while it runs.
 
+    :param planned_node: by the newest plan; ``first_node`` by the first.
     :param predicted: the probability of meeting the planned node, and the rest: see ShardOutcome.
     """
 
@@ -104,6 +105,8 @@ class ShardSummary:
     wait_seconds: float | None = None
     start_seconds: float | None = None
     replanned: int = 0
+    first_node: str = ""
+    first_predicted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +331,11 @@ def _read_shards(connection: Connection, batch: BatchId) -> tuple[ShardSummary, 
             " coalesce(s.plan -> 'outcome' ->> 'steering', ''),"
             " CAST(s.plan -> 'outcome' ->> 'wait_seconds' AS double precision),"
             " CAST(s.plan -> 'outcome' ->> 'start_seconds' AS double precision),"
-            " coalesce(CAST(s.plan ->> 'replanned' AS integer), 0)"
+            " coalesce(CAST(s.plan ->> 'replanned' AS integer), 0),"
+            " CASE WHEN s.plan ? 'first' THEN s.plan -> 'first' ->> 'node'"
+            "  ELSE s.planned_node END,"
+            " CAST(CASE WHEN s.plan ? 'first' THEN s.plan -> 'first' -> 'predicted'"
+            "  ELSE s.plan -> 'predicted' END #>> '{}' AS double precision)"
             " FROM shards s JOIN accounts a ON a.id = s.account_id"
             " WHERE s.batch_id = :batch ORDER BY s.shard LIMIT :most"
         ),
@@ -347,6 +354,8 @@ def _outcome(shard: ShardSummary) -> ShardOutcome:
         wait_seconds=shard.wait_seconds,
         start_seconds=shard.start_seconds,
         replanned=shard.replanned,
+        first=shard.first_node,
+        first_predicted=shard.first_predicted,
     )
 
 

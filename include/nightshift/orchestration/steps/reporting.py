@@ -94,7 +94,7 @@ def describe(summary: BatchSummary) -> Iterator[str]:
     for line in describe_outcome(summary.placement):
         yield f"  {line}"
     for shard in summary.shards:
-        if shard.planned_node:
+        if shard.planned_node or shard.first_node:
             yield f"  {_describe_pod(shard)}"
 
 
@@ -114,9 +114,15 @@ def describe_nodes(summary: BatchSummary, placement: Mapping[str, Any]) -> Itera
 
 
 def _describe_pod(shard: ShardSummary) -> str:
-    predicted = "" if shard.predicted is None else f" ({shard.predicted:.0%} predicted)"
+    first = f"first {_place(shard.first_node, shard.first_predicted)}, " if shard.replanned else ""
     steering = f", steered {shard.steering}" if shard.steering else ""
     start = "" if shard.start_seconds is None else f", started after {shard.start_seconds:.0f} s"
     anew = f", planned anew {shard.replanned} times" if shard.replanned else ""
-    where = f"meant for {shard.planned_node}{predicted}, ran on {shard.node or '-'}"
+    place = _place(shard.planned_node, shard.predicted)
+    where = f"{first}meant for {place}, ran on {shard.node or '-'}"
     return f"{shard.shard}: {where}{steering}{start}{anew}"
+
+
+def _place(node: str, predicted: float | None) -> str:
+    told = "" if predicted is None else f" ({predicted:.0%} predicted)"
+    return f"{node or 'no node'}{told}"
