@@ -1,8 +1,8 @@
 """The stored plan of a batch and of its shards: written once, changed by drift, read for reports.
 
 A shard's ``plan`` holds ``why`` it is as it is, its ``placement`` (which nodes and why), its
-``demand``, what was ``predicted`` of it, how often it was ``replanned``, and the ``outcome``. Once it
-was planned again, ``first`` keeps the ``node`` of the first plan and what that ``predicted``.
+``demand``, what was ``predicted`` of it, how often it was ``replanned``, and the ``outcome``. Once
+it was planned again, ``first`` keeps the ``node`` of the first plan and what that ``predicted``.
 """
 
 import json
