@@ -61,8 +61,8 @@ class Rights:
     :param version: of the API server, major and minor; (0, 0) is unknown.
     :param patch_pod_status: ``patch`` on ``pods/status`` in the namespace of the scan pods.
     :param patch_nodes: ``patch`` on ``nodes``.
-    :param preempts: scan pods may evict others. Such a pod must not be nominated: when nothing fits,
-        kube-scheduler's preemption takes its nomination away, or clears its node for it.
+    :param preempts: scan pods may evict others. Such a pod must not be nominated: when nothing
+        fits, kube-scheduler's preemption takes its nomination away, or clears its node for it.
     """
 
     version: tuple[int, int] = (0, 0)

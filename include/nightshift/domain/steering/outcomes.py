@@ -120,11 +120,7 @@ def sum_up(placement: Mapping[str, Any], shards: Sequence[ShardOutcome]) -> Plac
 def describe_outcome(outcome: PlacementOutcome) -> list[str]:
     """Write it for people, a line a fact."""
     lines = [f"steering {outcome.reason or outcome.level}"] if outcome.level else []
-    if outcome.actual_rate is not None and outcome.predicted_rate is not None:
-        lines.append(
-            f"{outcome.hits} of {outcome.measured} pods met their planned node: "
-            f"{outcome.actual_rate:.0%}, predicted were {outcome.predicted_rate:.0%}"
-        )
+    lines += describe_hits(outcome)
     lines.append(
         f"idle nodes opened: {outcome.idle_actual}, planned were {outcome.idle_planned}"
         + _bound_text(outcome)
@@ -143,6 +139,16 @@ def describe_outcome(outcome: PlacementOutcome) -> list[str]:
     if outcome.replans:
         lines.append(f"planned anew {outcome.replans} times, because the cluster had changed")
     return lines
+
+
+def describe_hits(outcome: PlacementOutcome) -> list[str]:
+    """Say how many pods met their planned node; nothing if none of them can tell."""
+    if outcome.actual_rate is None or outcome.predicted_rate is None:
+        return []
+    return [
+        f"{outcome.hits} of {outcome.measured} pods met their planned node: "
+        f"{outcome.actual_rate:.0%}, predicted were {outcome.predicted_rate:.0%}"
+    ]
 
 
 def _bound_text(outcome: PlacementOutcome) -> str:
