@@ -5,8 +5,11 @@ import pytest
 import yaml
 
 from nightshift.cluster.jobs import GROUP
+from nightshift.embedded.kube.nodespecs import NodeSpec
 from nightshift.settings import CONFIG_DIR
 from tests.cli.cli_support import SUCCEEDING, Local, call, job, make_repository, write_batch
+from tests.cli.conftest import environ_of
+from tests.cluster.kube_support import connected_to, running_server
 
 FAILED_SCAN = """
 case "$*" in
@@ -35,6 +38,8 @@ def test_a_job_that_succeeds_is_shown_and_cleaned_up(local: Local, tmp_path: Pat
     ]
     assert result.code == 0
     assert "default/flask: Job default/scan--default--flask--" in result.err
+    assert "steering soft: pods prefer their nodes; predicted hit rate 100%" in result.err
+    assert "1 of 1 pods met their planned node: 100%, predicted were 100%" in result.err
     assert names(local, "jobs", GROUP) == []
     assert names(local, "configmaps") == []
 
@@ -47,6 +52,7 @@ def test_kept_jobs_are_adopted_by_the_next_run(local: Local, tmp_path: Path) -> 
     again = run(local, batch, "--keep")
     assert again.code == 0
     assert "is there already" in again.err
+    assert "planned node" not in again.err, "an adopted Job follows the plan of its own run"
     assert "ruff: succeeded (ok)" in again.out
     assert names(local, "jobs", GROUP) == names(local, "configmaps") == kept
 
@@ -117,6 +123,20 @@ def test_a_dry_run_prints_what_kubectl_could_create_and_creates_nothing(
         quiet.cluster.create(quiet.cluster.path("configmaps"), config_map)
     for planned in documents[1::2]:
         quiet.cluster.create(quiet.cluster.path("jobs", group=GROUP), planned)
+
+
+def test_where_the_scheduler_only_samples_the_run_says_what_to_expect(
+    tmp_path: Path,
+) -> None:
+    nodes = tuple(NodeSpec(f"n{number:03d}", "4", "16Gi") for number in range(150))
+    with running_server(tmp_path / "c", nodes) as server:
+        environ = {**environ_of(server), "NIGHTSHIFT_STEERING": "nominate"}
+        result = call("run", "-f", write_batch(tmp_path, job()), "--timeout", "1", environ=environ)
+        with connected_to(server) as cluster:
+            jobs = list(cluster.iterate("/apis/batch/v1/namespaces/default/jobs"))
+    assert "predicted hit rate 67%; a night in Airflow can nominate pods" in result.err
+    (made,) = jobs
+    assert "schedulingGates" not in made["spec"]["template"]["spec"]
 
 
 def test_names_stand_for_the_work(quiet: Local, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from nightshift.cluster.client import Cluster
 from nightshift.cluster.rights import is_allowed, read_rights, read_version
-from nightshift.domain.placement.steering import Rights
+from nightshift.domain.placement.steering import Rights, SteeringChoice, SteeringLevel
+from nightshift.domain.steering.choosing import choose_or_weaken
 from nightshift.embedded.kube.background import BackgroundCluster
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
@@ -57,7 +58,7 @@ def test_pods_that_could_evict_others_are_not_nominated(
     if policy is not None:
         name = "gone" if policy == "missing" else make_class(cluster, policy)
     granted = read_rights(cluster, name)
-    assert not granted.rights.patch_pod_status
-    assert granted.rights.patch_nodes
+    assert granted.rights == Rights(read_version(cluster), True, True, preempts=True)
+    assert choose_or_weaken(SteeringChoice.AUTO, 500, granted).level is SteeringLevel.POOL
     (remark,) = granted.remarks
     assert why in remark

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
-from nightshift.clock import utc_now
+from nightshift.clock import Clock, utc_now
 from nightshift.cluster.client import Cluster, Object, connect
 from nightshift.domain.placement.affinity import POOL_LABEL
 from nightshift.domain.placement.steering import SteeringChoice
@@ -50,12 +50,14 @@ def plan_night(
     steering: SteeringChoice,
     strategy: str = "spread",
     order: WaveOrder = WaveOrder.FIFO,
+    run: str = "run-1",
+    now: Clock = utc_now,
 ) -> tuple[int, list[dict[str, Any]]]:
     """Open, prepare and plan a night; give its batch and the mapped items."""
-    batch = int(open_night(world.settings, Selection(), "run-1", utc_now).batch)
-    prepare(world.settings, batch, utc_now)
+    batch = int(open_night(world.settings, Selection(), run, now).batch)
+    prepare(world.settings, batch, now)
     wish = PlacementWish(strategy, steering, order)
-    items = plan_scans(world.settings, batch, wish, utc_now)
+    items = plan_scans(world.settings, batch, wish, now)
     return batch, json.loads(json.dumps(items))
 
 

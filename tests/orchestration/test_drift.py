@@ -8,17 +8,22 @@ import pytest
 
 from nightshift.clock import utc_now
 from nightshift.domain.placement.steering import SteeringChoice
+from nightshift.domain.placement.waves import AGED_SECONDS
+from nightshift.domain.scans import Outcome, Reason
 from nightshift.domain.steering.scanpods import GATE, NOMINATED
+from nightshift.orchestration.callbacks import PodSteerer
 from nightshift.orchestration.steps.leftovers import apply_cleaning, plan_cleaning
 from nightshift.orchestration.steps.reporting import describe, report_night
 from nightshift.orchestration.steps.watching import Look, Memory, look
 from nightshift.orchestration.steps.workspaces import clean
-from nightshift.store.batches import abort_batch
+from nightshift.store.batches import abort_batch, finish_open_scans, seal_batch
 from nightshift.store.engines import transaction
-from nightshift.store.records import BatchId
+from nightshift.store.records import BatchId, Ending
+from nightshift.store.scans import list_scans
 from tests.orchestration.conftest import World
 from tests.orchestration.steering_support import (
     PRIORITY_CLASS,
+    as_v1_pod,
     build_pod,
     cluster_of,
     finish_creation,
@@ -134,7 +139,12 @@ def test_pods_that_are_not_there_yet_follow_the_newest_plan(world: World) -> Non
     assert pod_object(world, name)["spec"]["nodeName"] == plan["placement"]["primary"]
     with cluster_of(world) as cluster:
         record_end(cluster, name)
-    assert world.summary(batch).placement.hits == 1
+    outcome = world.summary(batch).placement
+    assert (outcome.hits, outcome.first_hits, outcome.first_measured) == (1, 0, 1)
+    lines = list(describe(world.summary(batch)))
+    assert "  by the first plan: 0 of 1 pods met its node: 0%, predicted were 100%" in lines
+    moved = f"first {lost} (100% predicted), meant for {plan['placement']['primary']} (100% predict"
+    assert any(moved in line for line in lines)
 
 
 def test_a_nomination_moves_when_its_node_is_full_and_room_is_elsewhere(world: World) -> None:
@@ -170,6 +180,44 @@ def test_a_soft_pod_that_waits_is_only_written_down(world: World) -> None:
     assert "Insufficient cpu" in outcome["late_reason"]
     assert memory.next_plan > 0, "the next plan waits"
     assert stored_shards(world, batch)[shard].plan.get("replanned") is None
+
+
+def test_what_an_earlier_night_did_not_come_to_has_waited_longer_than_a_night(world: World) -> None:
+    first, _ = plan_night(world, SteeringChoice.SOFT)
+    with night_of(world) as night, transaction(night.writer) as connection:
+        over = Ending(Outcome.NOT_RUN, Reason.NIGHT_OVER)
+        scans = list_scans(connection, BatchId(first))
+        for shard in {scan.shard for scan in scans if scan.account == "ben"}:
+            finish_open_scans(connection, BatchId(first), over, utc_now(), shard=shard)
+        failed = Ending(Outcome.FAILED, Reason.INTERNAL)
+        finish_open_scans(connection, BatchId(first), failed, utc_now())
+        seal_batch(connection, BatchId(first), utc_now())
+    later = utc_now() + dt.timedelta(hours=40)
+    batch, items = plan_night(world, SteeringChoice.SOFT, run="run-2", now=lambda: later)
+    waited = {
+        name: plan.plan["demand"]["waited_seconds"]
+        for name, plan in stored_shards(world, batch).items()
+    }
+    accounts = {
+        one["labels"]["nightshift/shard"]: one["labels"]["nightshift/account"] for one in items
+    }
+    assert {accounts[name] for name, seconds in waited.items() if seconds > AGED_SECONDS} == {"ben"}
+    assert {accounts[name] for name, seconds in waited.items() if seconds == 0} == {"anna"}
+
+
+def test_the_outcome_says_how_long_a_pod_waited_for_its_node(world: World) -> None:
+    batch, items = plan_night(world, SteeringChoice.SOFT)
+    (name,) = make_pods(world, items[:1])
+    wait_until_bound(world, [name])
+    with cluster_of(world) as cluster:
+        read = cluster.get(cluster.path("pods", name))
+        (bound,) = [c for c in read["status"]["conditions"] if c["type"] == "PodScheduled"]
+        moment = dt.datetime.fromisoformat(bound["lastTransitionTime"])
+        read["metadata"]["creationTimestamp"] = (moment - dt.timedelta(seconds=40)).isoformat()
+        PodSteerer.on_pod_completion(pod=as_v1_pod(cluster, read))
+    shard = items[0]["labels"]["nightshift/shard"]
+    (shown,) = [one for one in world.summary(batch).shards if one.shard == shard]
+    assert shown.wait_seconds == 40.0
 
 
 def test_a_night_without_drift_changes_nothing(world: World) -> None:

@@ -91,6 +91,24 @@ def test_unchanged_needs_the_same_key_and_a_recent_scan(nights: Nights, query: Q
     assert query("SELECT unchanged FROM batches WHERE id = 2") == [(1,)]
 
 
+def test_a_scan_waits_since_the_first_night_that_did_not_come_to_it(nights: Nights) -> None:
+    def night(day: int, ending: store.Ending) -> dt.datetime | None:
+        """Open a night, end it, and say since when its scans of ``api`` had waited."""
+        now = NOW + dt.timedelta(days=day)
+        with store.transaction(nights.engine) as connection:
+            batch = store.open_batch(connection, f"night-{day}", now.date(), now)
+            store.add_scans(connection, batch, [nights.planned(batch, "api", COMMITS[day])])
+            (scan,) = store.list_scans(connection, batch)
+            store.finish_open_scans(connection, batch, ending, now)
+            store.seal_batch(connection, batch, now)
+        return scan.waiting_since
+
+    over = store.Ending(Outcome.NOT_RUN, Reason.NIGHT_OVER)
+    failed = store.Ending(Outcome.FAILED, Reason.EXIT_CODE)
+    found = [night(day, end) for day, end in enumerate([over, over, failed, over, over])]
+    assert found == [None, NOW, NOW, None, NOW + dt.timedelta(days=3)]
+
+
 def test_failed_scan_is_never_unchanged(nights: Nights) -> None:
     batch, (scan, _) = nights.open()
     with store.transaction(nights.engine) as connection:

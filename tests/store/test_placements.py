@@ -1,7 +1,7 @@
 """Stored plans: changed by drift, added to by pods, and read back."""
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from nightshift import store
 from nightshift.domain.ids import ShardName
@@ -54,6 +54,25 @@ def test_a_changed_placement_keeps_the_rest_of_the_plan_and_is_counted(
     shown = {shard.shard: shard for shard in summary.shards}
     assert (shown[S1].planned_node, shown[S1].predicted, shown[S1].replanned) == ("n3", 0.5, 2)
     assert (shown[S2].planned_node, shown[S2].predicted) == ("", None)
+
+
+def test_the_first_prediction_outlives_every_other(nights: Nights, batch: store.BatchId) -> None:
+    with store.transaction(nights.engine) as connection:
+        before = store.read_batch_summary(connection, batch).shards
+        connection.execute(text("UPDATE shards SET plan = plan || '{\"predicted\": 0.25}'"))
+        for node in ("n2", "n3"):
+            change_placement(connection, batch, S1, {"primary": node}, 1.0)
+        add_replan(connection, batch, {"replanned": 1})
+        store.record_pod(connection, batch, S1, store.PodRecord("p", "n3"))
+        summary = store.read_batch_summary(connection, batch)
+    assert {(one.first_node, one.first_predicted) for one in before} == {("n1", None)}
+    s1, s2 = summary.shards
+    assert (s1.first_node, s1.first_predicted, s1.planned_node) == ("n1", 0.25, "n3")
+    assert (s2.first_node, s2.first_predicted, s2.planned_node) == ("n1", 0.25, "n1")
+    outcome = summary.placement
+    assert (outcome.measured, outcome.hits, outcome.predicted_rate) == (1, 1, 1.0)
+    assert (outcome.first_measured, outcome.first_hits) == (1, 0)
+    assert outcome.first_predicted_rate == 0.25
 
 
 def test_what_pods_tell_adds_up(nights: Nights, batch: store.BatchId) -> None:

@@ -28,10 +28,13 @@ from nightshift.domain.ids import (
 from nightshift.domain.jsonvalues import dump
 from nightshift.domain.names import label_value, object_name
 from nightshift.domain.nodes import Node
-from nightshift.domain.placement.plans import PlacementPlan, ShardDemand, Strategy
+from nightshift.domain.placement.plans import ShardDemand
+from nightshift.domain.placement.steering import Rights, SteeringChoice
 from nightshift.domain.pods import parse_tolerations
 from nightshift.domain.repositories import Repository
 from nightshift.domain.requests import effective_requests
+from nightshift.domain.steering.choosing import Granted
+from nightshift.domain.steering.steered import SteeredPlan, make_plan
 from nightshift.domain.worklists import (
     CloneItem,
     CloneLimits,
@@ -122,23 +125,25 @@ def plan_jobs(
 
 
 def place_jobs(
-    jobs: Sequence[PlannedJob], template: Object, nodes: Sequence[Node], strategy: Strategy
-) -> tuple[PlacementPlan, list[Object]]:
+    jobs: Sequence[PlannedJob], template: Object, nodes: Sequence[Node], strategy: str
+) -> tuple[SteeredPlan, list[Object]]:
     """Choose nodes for the Jobs and write their manifests, in the order of ``jobs``.
 
-    What a pod needs is read from its manifest, so that sidecars in the template count.
+    What a pod needs is read from its manifest, so that sidecars in the template count. Pods are led
+    by preferences alone: a gate would stay on a pod that its Job makes anew when nobody is there
+    any more to open it, and so would a label on a node.
 
     :raises CapacityImpossible: if a job fits no node even when it is empty.
     :raises ConfigError: if the template's requests or tolerations cannot be read.
     """
     manifests = [build_job(template, one.parts) for one in jobs]
     demands = [_demand(one, manifest) for one, manifest in zip(jobs, manifests, strict=True)]
-    plan = strategy.plan(nodes, demands)
+    steered = make_plan(strategy, SteeringChoice.SOFT, Granted(Rights()), nodes, demands)
     placed = [
         build_job(template, dataclasses.replace(one.parts, affinity=shard.affinity()))
-        for one, shard in zip(jobs, plan.shards, strict=True)
+        for one, shard in zip(jobs, steered.plan.shards, strict=True)
     ]
-    return plan, placed
+    return steered, placed
 
 
 def _credentials(settings: Settings, account: AccountName) -> Path | None:

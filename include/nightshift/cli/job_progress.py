@@ -32,7 +32,7 @@ def follow(
     with Progress(*columns, console=shell.err, transient=True, disable=hidden) as progress:
         bar = progress.add_task("", total=len(jobs))
         for states in follow_jobs(cluster, list(shown), follow_labels(), pace):
-            pods = _newest_pods(cluster)
+            pods = newest_pods(cluster)
             for one in jobs:
                 text = describe(states[one.name], pods.get(one.name))
                 if text != shown[one.name]:
@@ -46,7 +46,7 @@ def report(
     shell: Shell, cluster: Cluster, jobs: Sequence[PlannedJob], states: Mapping[str, JobState]
 ) -> bool:
     """Print what came of every Job; True if every scan of every one succeeded."""
-    pods = _newest_pods(cluster)
+    pods = newest_pods(cluster)
     good = [_report_one(shell, cluster, one, states.get(one.name), pods) for one in jobs]
     open_ones = [one for one in jobs if not _has_ended(states.get(one.name))]
     shell.print_text(f"{sum(good)} of {len(jobs)} jobs succeeded")
@@ -124,7 +124,7 @@ def _read_log(cluster: Cluster, pod: str) -> str:
     return trouble
 
 
-def _newest_pods(cluster: Cluster) -> dict[str, PodState]:
+def newest_pods(cluster: Cluster) -> dict[str, PodState]:
     """Give each Job's newest pod; nothing while the API is away, as this is only shown."""
     try:
         pods = list_pods(cluster, follow_labels())

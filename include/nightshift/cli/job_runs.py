@@ -1,6 +1,6 @@
 """Carry a planned batch out: start its Jobs, follow them, report, and clean up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -13,7 +13,7 @@ from nightshift.cli.job_plans import (
     plan_jobs,
     resolve_commits,
 )
-from nightshift.cli.job_progress import follow, report
+from nightshift.cli.job_progress import follow, newest_pods, report
 from nightshift.cli.rank import read_nodes
 from nightshift.cli.shell import Shell
 from nightshift.cluster.client import Cluster, Object, connect
@@ -22,8 +22,8 @@ from nightshift.cluster.jobs import JobPhase, JobState, Started, delete_job, sta
 from nightshift.cluster.waiting import Pace
 from nightshift.domain.batches import BatchFile
 from nightshift.domain.placement.names import StrategyName
-from nightshift.domain.placement.plans import PlacementPlan
-from nightshift.domain.placement.strategies import strategy_by_name
+from nightshift.domain.steering.outcomes import ShardOutcome, describe_hits, sum_up
+from nightshift.domain.steering.steered import SteeredPlan
 from nightshift.settings import Settings
 
 INTERRUPTED = 130
@@ -49,7 +49,15 @@ class Prepared:
 
     jobs: tuple[PlannedJob, ...]
     manifests: tuple[Object, ...]
-    plan: PlacementPlan
+    steered: SteeredPlan
+
+    def describe(self) -> Iterator[str]:
+        """Say where the pods shall go, and how many of them should get there."""
+        yield f"{len(self.jobs)} jobs: {self.steered.plan.reason}"
+        rate = self.steered.steering.hit_rate
+        told = f"steering soft: pods prefer their nodes; predicted hit rate {rate:.0%}"
+        more = "; a night in Airflow can nominate pods, which meet theirs" if rate < 1.0 else ""
+        yield f"{told}{more}"
 
     def as_yaml(self) -> str:
         """Write everything as YAML documents that kubectl could create."""
@@ -75,8 +83,8 @@ def prepare(
     commits = resolve_commits(batch, settings)
     jobs = plan_jobs(batch, commits, read_scanners(settings), settings, template)
     nodes = read_nodes(settings)
-    plan, manifests = place_jobs(jobs, template, nodes, strategy_by_name(strategy))
-    return Prepared(tuple(jobs), tuple(manifests), plan)
+    steered, manifests = place_jobs(jobs, template, nodes, strategy)
+    return Prepared(tuple(jobs), tuple(manifests), steered)
 
 
 def carry_out(shell: Shell, settings: Settings, prepared: Prepared, options: RunOptions) -> int:
@@ -84,7 +92,8 @@ def carry_out(shell: Shell, settings: Settings, prepared: Prepared, options: Run
 
     :raises NightshiftError: if the cluster refuses a Job or stays away. What was started goes on.
     """
-    shell.say(f"{len(prepared.jobs)} jobs: {prepared.plan.reason}")
+    for line in prepared.describe():
+        shell.say(line)
     cluster = connect(settings)
     started: list[str] = []
     try:
@@ -94,6 +103,7 @@ def carry_out(shell: Shell, settings: Settings, prepared: Prepared, options: Run
         pace = Pace(options.timeout_seconds, shell.look_seconds)
         states = follow(shell, cluster, prepared.jobs, pace)
         good = report(shell, cluster, prepared.jobs, states)
+        _say_hits(shell, cluster, prepared, started)
         _clean_up(cluster, states, options)
     except KeyboardInterrupt:
         _interrupt(shell, cluster, started, options)
@@ -114,6 +124,23 @@ def _start(shell: Shell, cluster: Cluster, one: PlannedJob, manifest: Object) ->
     what = "is there already" if started.adopted else "created"
     shell.say(f"{one.shown}: Job {cluster.namespace}/{one.name} {what}")
     return started
+
+
+def _say_hits(shell: Shell, cluster: Cluster, prepared: Prepared, started: Sequence[str]) -> None:
+    """Compare plan and outcome for the Jobs of this run; adopted ones follow an older plan."""
+    pods = newest_pods(cluster)
+    outcomes = [
+        ShardOutcome(
+            shard=placement.shard,
+            planned=placement.primary or "",
+            node=pod.node,
+            predicted=prepared.steered.predicted.get(placement.shard),
+        )
+        for one, placement in zip(prepared.jobs, prepared.steered.plan.shards, strict=True)
+        if one.name in started and (pod := pods.get(one.name)) is not None
+    ]
+    for line in describe_hits(sum_up({}, outcomes)):
+        shell.say(line)
 
 
 def _clean_up(cluster: Cluster, states: Mapping[str, JobState], options: RunOptions) -> None:

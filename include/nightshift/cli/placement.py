@@ -12,9 +12,12 @@ from nightshift.pictures.files import check_picture_path, write_picture
 
 def placement(
     context: typer.Context,
-    batch: Annotated[
-        int | None, typer.Argument(min=1, help="The batch's number. Default: the last planned one.")
-    ] = None,
+    night: Annotated[
+        str,
+        typer.Argument(
+            help="The batch's number, or the Dag run that opened it. Default: the last planned one."
+        ),
+    ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Write everything as JSON, for programs.")
     ] = False,
@@ -29,7 +32,7 @@ def placement(
     shell: Shell = context.obj
     if plot is not None:
         check_picture_path(plot)
-    stored = placement_report.read_stored(shell.settings(), batch)
+    stored = placement_report.read_stored(shell.settings(), night)
     if as_json:
         shell.print_text(json.dumps(placement_report.build_document(stored), indent=2))
     else:

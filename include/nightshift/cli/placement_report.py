@@ -7,18 +7,22 @@ from typing import Any
 from nightshift.cli.shell import Shell
 from nightshift.domain.steering.outcomes import describe_outcome
 from nightshift.domain.steering.textbars import draw_bars
-from nightshift.domain.steering.usage import NodeUse, parse_uses
+from nightshift.domain.steering.usage import NodeUse, note_ran, parse_uses
 from nightshift.errors import NotFound
 from nightshift.pictures.nodes import Heading, draw_nodes
 from nightshift.settings import Settings
-from nightshift.store.engines import reader_engine, transaction
+from nightshift.store.batches import find_batch
+from nightshift.store.engines import Connection, reader_engine, transaction
 from nightshift.store.placements import find_last_placed, read_placement, read_shard_plans
 from nightshift.store.records import BatchId
 from nightshift.store.summaries import BatchSummary, ShardSummary, read_batch_summary
 from nightshift.store.values import as_json
 
+_MOST_DIGITS = 18
+"""Of a batch's number, which the store keeps as a bigint."""
 _HEADER = (
-    *("shard", "account", "scans", "meant for", "predicted", "ran on", "steering"),
+    *("shard", "account", "scans", "first meant for", "predicted"),
+    *("meant for", "predicted", "ran on", "steering"),
     *("bound after", "started after", "planned anew", "note"),
 )
 
@@ -38,8 +42,9 @@ class StoredPlacement:
 
     @property
     def uses(self) -> tuple[NodeUse, ...]:
-        """The nodes when the plan was made, best first."""
-        return parse_uses(self.placement.get("nodes") or (), self.placement.get("ranking") or ())
+        """The nodes before and after the plan, best first, with what really ran on them."""
+        uses = parse_uses(self.placement.get("nodes") or (), self.placement.get("ranking") or ())
+        return note_ran(uses, [shard.node for shard in self.shards])
 
     def lines(self) -> Iterator[str]:
         """Sum it up, a line a fact."""
@@ -49,15 +54,16 @@ class StoredPlacement:
         yield from describe_outcome(self.summary.placement)
 
 
-def read_stored(settings: Settings, batch: int | None) -> StoredPlacement:
+def read_stored(settings: Settings, night: str) -> StoredPlacement:
     """Read a batch's placement, or that of the newest batch that has one.
 
+    :param night: a batch's number, or the run that opened it; "" for the newest.
     :raises NotFound: if there is none.
     """
     engine = reader_engine(settings.reader_url(), name="nightshift-placement")
     try:
         with transaction(engine) as connection:
-            number = BatchId(batch) if batch is not None else find_last_placed(connection)
+            number = _find_batch(connection, night)
             summary = read_batch_summary(connection, number)
             placement = read_placement(connection, number)
             plans = {plan.name: plan.plan for plan in read_shard_plans(connection, number)}
@@ -68,6 +74,17 @@ def read_stored(settings: Settings, batch: int | None) -> StoredPlacement:
     return StoredPlacement(summary, placement, {str(name): plan for name, plan in plans.items()})
 
 
+def _find_batch(connection: Connection, night: str) -> BatchId:
+    if not night:
+        return find_last_placed(connection)
+    if night.isascii() and night.isdigit() and len(night) <= _MOST_DIGITS:
+        return BatchId(int(night))
+    found = find_batch(connection, night)
+    if found is None:
+        raise NotFound(f"no batch was opened by a run {night!r}")
+    return found
+
+
 def print_stored(shell: Shell, stored: StoredPlacement) -> None:
     """Write it for people."""
     summary = stored.summary
@@ -76,7 +93,7 @@ def print_stored(shell: Shell, stored: StoredPlacement) -> None:
         shell.print_text(line)
     for replan in stored.placement.get("replans") or ():
         shell.print_text(f"  {replan['at']}: {'; '.join(replan['why'])}")
-    shell.print_text("\nnodes when the plan was made (█ used, ▒ planned, ░ free)")
+    shell.print_text("\nnodes before (█ used) and after the plan (▒ added, ░ still free)")
     for line in draw_bars(stored.uses):
         shell.print_text(line)
     shell.print_text("")
@@ -108,8 +125,10 @@ def _row(one: ShardSummary, plan: Mapping[str, Any]) -> tuple[str, ...]:
         one.shard,
         one.account,
         str(one.scans),
+        one.first_node or "-",
+        _percent(one.first_predicted),
         one.planned_node or "-",
-        "-" if one.predicted is None else f"{one.predicted:.0%}",
+        _percent(one.predicted),
         one.node or "-",
         one.steering or "-",
         _seconds(one.wait_seconds),
@@ -117,6 +136,10 @@ def _row(one: ShardSummary, plan: Mapping[str, Any]) -> tuple[str, ...]:
         str(one.replanned or ""),
         str(note),
     )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _seconds(value: float | None) -> str:

@@ -20,13 +20,11 @@ def read_rights(cluster: Cluster, priority_class: str) -> Granted:
 
     :param priority_class: of the scan pods; "" for none.
     """
-    remarks = []
     nominate = is_allowed(cluster, "patch", "pods", "status", namespace=cluster.namespace)
-    if nominate and (why := why_preempting(cluster, priority_class)):
-        nominate = False
-        remarks.append(why)
     nodes = is_allowed(cluster, "patch", "nodes")
-    return Granted(Rights(read_version(cluster), nominate, nodes), tuple(remarks))
+    preempting = why_preempting(cluster, priority_class)
+    rights = Rights(read_version(cluster), nominate, nodes, preempting is not None)
+    return Granted(rights, (preempting,) if preempting and nominate else ())
 
 
 def read_version(cluster: Cluster) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """The stored plan of a batch and of its shards: written once, changed by drift, read for reports.
 
 A shard's ``plan`` holds ``why`` it is as it is, its ``placement`` (which nodes and why), its
-``demand``, what was ``predicted`` of it, how often it was ``replanned``, and the ``outcome``.
+``demand``, what was ``predicted`` of it, how often it was ``replanned``, and the ``outcome``. Once
+it was planned again, ``first`` keeps the ``node`` of the first plan and what that ``predicted``.
 """
 
 import json
@@ -52,10 +53,12 @@ def change_placement(
     placement: Mapping[str, Any],
     predicted: float | None,
 ) -> None:
-    """Give a shard another placement, and count that it got one."""
+    """Give a shard another placement, and count that it got one; the first prediction is kept."""
     connection.execute(
         text(
             "UPDATE shards SET planned_node = :node, plan = plan || jsonb_build_object("
+            " 'first', coalesce(plan -> 'first', jsonb_build_object("
+            "   'node', planned_node, 'predicted', plan -> 'predicted')),"
             " 'placement', CAST(:placement AS jsonb), 'predicted', CAST(:predicted AS jsonb),"
             " 'replanned', coalesce(CAST(plan ->> 'replanned' AS integer), 0) + 1)"
             " WHERE batch_id = :batch AND shard = :shard"

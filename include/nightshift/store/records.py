@@ -161,6 +161,8 @@ class OpenScan:
     :param last_peak_bytes: the largest memory peak of these.
     :param last_bytes: the size of the tree when it was last fetched; 0 if it never was.
     :param account_weight: its account's share of the night against other accounts.
+    :param waiting_since: when the first of the latest nights was opened that ended before its turn
+        came; None if the last one got to it.
     """
 
     scan: ScanName
@@ -182,3 +184,4 @@ class OpenScan:
     last_bytes: int
     account_weight: int = 1
     needs: ScanNeeds = field(default_factory=ScanNeeds)
+    waiting_since: dt.datetime | None = None

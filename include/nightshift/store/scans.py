@@ -13,7 +13,8 @@ _QUERY = """
 SELECT s.scan, a.name AS account, a.weight, r.name AS repository, r.id AS repository_id, c.remote,
        s.commit_id AS commit, s.scanner, s.scanner_id, k.finds_secrets, s.cache_key, s.shard,
        s.asked_cpu_millis, s.asked_memory_bytes, s.asked_seconds, s.priority,
-       s.state, s.reason, c.state AS checkout_state, past.seconds, past.peak_bytes, r.size_bytes
+       s.state, s.reason, c.state AS checkout_state, past.seconds, past.peak_bytes, r.size_bytes,
+       missed.since
 FROM scans s
 JOIN checkouts c ON c.batch_id = s.batch_id AND c.repository_id = s.repository_id
 JOIN repositories r ON r.id = s.repository_id
@@ -31,6 +32,18 @@ LEFT JOIN LATERAL (
         ORDER BY p.batch_id DESC LIMIT 10
     ) p
 ) past ON true
+LEFT JOIN LATERAL (
+    SELECT min(b.opened_at) AS since
+    FROM scans m JOIN batches b ON b.id = m.batch_id
+    WHERE m.repository_id = s.repository_id AND m.scanner = s.scanner AND m.batch_id < s.batch_id
+      AND m.state = 'not_run' AND m.reason IN ('night_over', 'cancelled')
+      AND m.batch_id > coalesce((
+          SELECT max(e.batch_id) FROM scans e
+          WHERE e.repository_id = s.repository_id AND e.scanner = s.scanner
+            AND e.batch_id < s.batch_id
+            AND (e.state <> 'not_run' OR e.reason NOT IN ('night_over', 'cancelled'))
+      ), 0)
+) missed ON true
 WHERE s.batch_id = :batch
 """
 
@@ -77,6 +90,7 @@ def _read(
             last_peak_bytes=row.peak_bytes or 0,
             last_bytes=row.size_bytes,
             account_weight=row.weight,
+            waiting_since=row.since,
             needs=ScanNeeds(
                 Resources(row.asked_cpu_millis, row.asked_memory_bytes),
                 row.asked_seconds,

@@ -11,6 +11,9 @@ from nightshift.errors import NotFound
 from nightshift.store.records import BatchId
 
 _MAX_ROWS = 1_000
+_MAX_SHARDS = 2_048
+"""More than a run can have: its clone and scan pods are mapped tasks, of which Airflow makes 1,024
+each. A cut list would give wrong hit rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class TamperingNote:
 class ShardSummary:
     """A pod: where it was planned and where it ran; ``seconds`` is None while it runs.
 
+    :param planned_node: by the newest plan; ``first_node`` by the first.
     :param predicted: the probability of meeting the planned node, and the rest: see ShardOutcome.
     """
 
@@ -101,11 +105,13 @@ class ShardSummary:
     wait_seconds: float | None = None
     start_seconds: float | None = None
     replanned: int = 0
+    first_node: str = ""
+    first_predicted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """Everything that a report needs. Lists are cut at 1,000; the totals are not.
+    """Everything that a report needs. Lists are cut at 1,000; shards and totals are not.
 
     :param not_scanned: scans that ended in anything but success or ``not_applicable``.
     """
@@ -325,11 +331,15 @@ def _read_shards(connection: Connection, batch: BatchId) -> tuple[ShardSummary, 
             " coalesce(s.plan -> 'outcome' ->> 'steering', ''),"
             " CAST(s.plan -> 'outcome' ->> 'wait_seconds' AS double precision),"
             " CAST(s.plan -> 'outcome' ->> 'start_seconds' AS double precision),"
-            " coalesce(CAST(s.plan ->> 'replanned' AS integer), 0)"
+            " coalesce(CAST(s.plan ->> 'replanned' AS integer), 0),"
+            " CASE WHEN s.plan ? 'first' THEN s.plan -> 'first' ->> 'node'"
+            "  ELSE s.planned_node END,"
+            " CAST(CASE WHEN s.plan ? 'first' THEN s.plan -> 'first' -> 'predicted'"
+            "  ELSE s.plan -> 'predicted' END #>> '{}' AS double precision)"
             " FROM shards s JOIN accounts a ON a.id = s.account_id"
             " WHERE s.batch_id = :batch ORDER BY s.shard LIMIT :most"
         ),
-        {"batch": batch, "most": _MAX_ROWS},
+        {"batch": batch, "most": _MAX_SHARDS},
     )
     return tuple(ShardSummary(*row) for row in rows)
 
@@ -344,6 +354,8 @@ def _outcome(shard: ShardSummary) -> ShardOutcome:
         wait_seconds=shard.wait_seconds,
         start_seconds=shard.start_seconds,
         replanned=shard.replanned,
+        first=shard.first_node,
+        first_predicted=shard.first_predicted,
     )
 
 

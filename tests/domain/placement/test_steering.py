@@ -13,6 +13,7 @@ from nightshift.domain.placement.steering import (
 NOMINATES = Rights((1, 36), patch_pod_status=True)
 POOLS = Rights((1, 36), patch_nodes=True)
 EVERYTHING = Rights((1, 35), patch_pod_status=True, patch_nodes=True)
+PREEMPTS = Rights((1, 36), patch_pod_status=True, patch_nodes=True, preempts=True)
 OLD = Rights((1, 34), patch_pod_status=True, patch_nodes=True)
 
 
@@ -23,6 +24,7 @@ OLD = Rights((1, 34), patch_pod_status=True, patch_nodes=True)
         pytest.param(100, EVERYTHING, "pool+nominate", id="else the strongest"),
         pytest.param(100, NOMINATES, "nominate", id="what the rights allow"),
         pytest.param(100, POOLS, "pool", id="labels only"),
+        pytest.param(100, PREEMPTS, "pool", id="a pod that preempts would lose its nomination"),
         pytest.param(100, OLD, "pool", id="an old scheduler heeds no nomination"),
         pytest.param(5000, Rights(), "soft", id="nothing is allowed, or nobody has asked"),
     ],
@@ -38,6 +40,12 @@ def test_auto_takes_the_strongest_level_that_makes_sense(
     [
         pytest.param("nominate", POOLS, "patch on pods/status", id="no right to nominate"),
         pytest.param("nominate", OLD, "Kubernetes 1.35 or later", id="too old to nominate"),
+        pytest.param(
+            "nominate",
+            PREEMPTS,
+            "a PriorityClass whose preemptionPolicy is Never",
+            id="its pods might evict others",
+        ),
         pytest.param("pool", NOMINATES, "patch on nodes", id="no right to label"),
         pytest.param(
             "pool+nominate",

@@ -1,6 +1,7 @@
 """Which pods are stuck, which plans are lost, and which nominations move."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
 from nightshift.domain.resources import Resources
 from nightshift.domain.steering.drift import (
     Patience,
+    add_wait,
     find_drift,
     plan_moves,
     plan_widening,
@@ -51,6 +53,21 @@ def test_pods_are_sorted_by_what_they_wait_for() -> None:
     assert [one.name for one in waiting.late] == ["late"]
     unbound = {"gated", "being-gated", "late", "fresh", "others-gate"}
     assert {one.name for one in waiting.unbound} == unbound
+
+
+@pytest.mark.parametrize(
+    ("late", "seconds"),
+    [
+        pytest.param(None, 7.0, id="no pod yet"),
+        pytest.param(pod(age=40.0), 47.0, id="still waits"),
+        pytest.param(
+            pod(age=40.0, scheduled_at=NOW - dt.timedelta(seconds=30)), 17.0, id="got a node"
+        ),
+    ],
+)
+def test_a_pods_wait_adds_to_that_of_earlier_nights(late: ScanPod | None, seconds: float) -> None:
+    demand = ShardDemand(S1, SMALL, waited_seconds=7.0)
+    assert add_wait(demand, late, NOW) == replace(demand, waited_seconds=seconds)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Prediction against outcome, the brake, and what pods say of themselves."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_the_brake_holds_until_half_are_gone(pending: int, engaged_at: int, hold
 
 
 def test_a_pod_is_read_with_its_gate_and_whose_nomination_it_has() -> None:
-    obj = {
+    obj: dict[str, Any] = {
         "metadata": {
             "name": "p",
             "labels": {"nightshift/shard": "s007"},
@@ -93,6 +94,10 @@ def test_a_pod_is_read_with_its_gate_and_whose_nomination_it_has() -> None:
     assert pod.is_unbound
     assert pod.has_our_nomination
     assert pod.created_at == dt.datetime(2026, 11, 27, 2, tzinfo=dt.UTC)
+    assert pod.scheduled_at is None
+    (told,) = obj["status"]["conditions"]
+    told.update(status="True", lastTransitionTime="2026-11-27T02:00:40Z")
+    assert parse_scan_pod(obj).waited_seconds(pod.created_at + dt.timedelta(hours=1)) == 40.0
 
 
 def test_a_pod_that_makes_no_sense_is_refused() -> None:

@@ -85,7 +85,11 @@ def test_a_stored_placement_reads_back_equal(level: SteeringLevel, strategy: str
 
 def test_a_stored_demand_reads_back_equal() -> None:
     demand = ShardDemand(
-        ShardName("s001"), Resources(5, 7, {"nvidia.com/gpu": 1}), account="a", expected_seconds=3.5
+        ShardName("s001"),
+        Resources(5, 7, {"nvidia.com/gpu": 1}),
+        account="a",
+        expected_seconds=3.5,
+        waited_seconds=90.5,
     )
     assert parse_demand(demand.shard, demand_to_json(demand)) == demand
 

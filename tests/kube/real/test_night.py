@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from nightshift.cli.demo_verdict import judge_samples
 from nightshift.cluster.client import connect
 from nightshift.cluster.volumes import list_volumes
+from nightshift.domain.steering.scanpods import GATE
 from nightshift.embedded.components import kill_leftovers
 from nightshift.embedded.layout import Layout
 from nightshift.embedded.options import StackOptions
@@ -32,6 +33,7 @@ from tests.night.conftest import RunningStack
 
 pytestmark = pytest.mark.timeout(600)
 REPOSITORIES = {"hostile", "fibers", "service-template", "empty", "json-schemas", "unreachable"}
+NOMINATED_REPOSITORIES = {"fibers", "service-template"}
 CONNECT = "import sys, psycopg; psycopg.connect(sys.argv[1]); print('connected')"
 SCAN, CLONE, INGEST = "code-scan", "code-clone", "ingest"
 
@@ -93,9 +95,25 @@ def _choose(samples: SampleRepositories, layout: Layout) -> SampleRepositories:
     return chosen
 
 
-def _run(stack: RunningStack, samples: SampleRepositories, cluster: Cluster, api: Api) -> Night:
+@pytest.fixture(scope="module")
+def nominated(night: Night, cluster: Cluster, api: Api) -> Night:
+    """A short night after the first, on the same stack, whose pods are nominated to their nodes."""
+    names = [f"{one.account}/{one.name}" for one in night.samples.repositories]
+    chosen = [name for name in names if name.partition("/")[2] in NOMINATED_REPOSITORIES]
+    assert len(chosen) == len(NOMINATED_REPOSITORIES)
+    wish = {"steering": "nominate", "force": True, "repositories": chosen, "scanners": ["ruff"]}
+    return _run(night.stack, night.samples, cluster, api, **wish)
+
+
+def _run(
+    stack: RunningStack,
+    samples: SampleRepositories,
+    cluster: Cluster,
+    api: Api,
+    **params: object,
+) -> Night:
     nodes = {n["metadata"]["name"]: n["status"]["allocatable"] for n in api.items("/api/v1/nodes")}
-    log = stack.layout.logs / "pods.json"
+    log = stack.layout.logs / f"pods-{len(params)}.json"
     argv: list[str | Path] = [
         cluster.binaries.path("kubectl"),
         f"--kubeconfig={cluster.kubeconfig}",
@@ -104,7 +122,7 @@ def _run(stack: RunningStack, samples: SampleRepositories, cluster: Cluster, api
     ]
     argv += ["--all-namespaces", "--watch", "--output-watch-events", "--output=json"]
     with log.open("wb") as file, subprocess.Popen(argv, stdout=file) as watch:
-        run = stack.trigger()
+        run = stack.trigger(**params)
         state = stack.wait(run, 500)
         watch.terminate()
     events = tuple(parse_events(log.read_text()))
@@ -145,6 +163,34 @@ def test_the_api_has_the_plan_as_the_first_preference(night: Night) -> None:
         (first,) = [term["preference"] for term in terms if term["weight"] == 100]
         node = planned[pod["metadata"]["labels"]["nightshift/shard"]]
         assert node in json.dumps(first)
+
+
+def test_nominated_pods_carry_the_gate_and_land_where_they_were_nominated(
+    nominated: Night,
+) -> None:
+    assert nominated.state == "success"
+    assert nominated.summary.placement.level == "nominate"
+    shards = {one.shard: one for one in nominated.summary.shards if one.kind == "scan"}
+    seen: dict[str, list[dict[str, Any]]] = {shard: [] for shard in shards}
+    for event in nominated.events:
+        labels = event["object"]["metadata"]["labels"]
+        if labels.get("app.kubernetes.io/component") == SCAN:
+            seen[labels["nightshift/shard"]].append(event["object"])
+    assert seen
+    for name, looks in seen.items():
+        planned = shards[name].planned_node
+        assert planned
+        first, last = looks[0], looks[-1]
+        assert {"name": GATE} in first["spec"]["schedulingGates"]
+        assert "nodeName" not in first["spec"], "a gated pod has no node"
+        unbound = [pod for pod in looks if "nodeName" not in pod["spec"]]
+        assert planned in {pod["status"].get("nominatedNodeName") for pod in unbound}
+        assert "schedulingGates" not in last["spec"]
+        assert last["spec"]["nodeName"] == planned
+        assert (shards[name].node, shards[name].steering) == (planned, "nominate")
+    outcome = nominated.summary.placement
+    assert (outcome.predicted_rate, outcome.actual_rate) == (1.0, 1.0)
+    assert outcome.measured == len(shards)
 
 
 @pytest.mark.parametrize("stage", [CLONE, SCAN, INGEST])

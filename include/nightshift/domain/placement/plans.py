@@ -22,7 +22,8 @@ class ShardDemand:
     :param node_selector: labels that its node must have.
     :param account: whose it is; accounts get even shares when not everything fits at once.
     :param expected_seconds: how long it should take; orders the batch when not everything fits.
-    :param waited_seconds: how long it has been waiting already, such as since the last night.
+    :param waited_seconds: how long it has been waiting already: since the first night that ended
+        before its turn came, and then since its pod was made.
     """
 
     shard: ShardName

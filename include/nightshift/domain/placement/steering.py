@@ -61,11 +61,14 @@ class Rights:
     :param version: of the API server, major and minor; (0, 0) is unknown.
     :param patch_pod_status: ``patch`` on ``pods/status`` in the namespace of the scan pods.
     :param patch_nodes: ``patch`` on ``nodes``.
+    :param preempts: scan pods may evict others. Such a pod must not be nominated: when nothing
+        fits, kube-scheduler's preemption takes its nomination away, or clears its node for it.
     """
 
     version: tuple[int, int] = (0, 0)
     patch_pod_status: bool = False
     patch_nodes: bool = False
+    preempts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ def _missing(rights: Rights) -> Mapping[SteeringLevel, str]:
     nominate = [] if rights.patch_pod_status else ["patch on pods/status"]
     if rights.version < NOMINATES_FROM:
         nominate.append("Kubernetes 1.35 or later")
+    if rights.preempts:
+        nominate.append("a PriorityClass whose preemptionPolicy is Never")
     pool = [] if rights.patch_nodes else ["patch on nodes"]
     return MappingProxyType({
         SteeringLevel.SOFT: "",

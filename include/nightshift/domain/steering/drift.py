@@ -8,7 +8,7 @@ so at the level ``soft`` drift is only written down.
 
 import datetime as dt
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node, why_closed
@@ -101,6 +101,12 @@ def find_drift(
         elif reason := _why_lost(placement, demands[shard], nodes):
             found.append(Drift(shard, reason))
     return tuple(found)
+
+
+def add_wait(demand: ShardDemand, pod: ScanPod | None, now: dt.datetime) -> ShardDemand:
+    """Add what a pod has waited for a node to what its scans had waited before it was made."""
+    waited = 0.0 if pod is None else pod.waited_seconds(now)
+    return replace(demand, waited_seconds=demand.waited_seconds + waited)
 
 
 def plan_moves(

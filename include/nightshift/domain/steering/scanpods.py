@@ -34,6 +34,7 @@ class ScanPod:
     :param ours: the nodes that we have nominated it to, the latest first.
     :param version: its resourceVersion, so that a change can be refused when it is stale.
     :param message: why the scheduler does not place it, as it says.
+    :param scheduled_at: when it was bound to its node; None before.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ScanPod:
     deleting: bool = False
     version: str = ""
     message: str = ""
+    scheduled_at: dt.datetime | None = None
 
     @property
     def is_gated(self) -> bool:
@@ -67,6 +69,10 @@ class ScanPod:
         """Say for how long it has been there."""
         return (now - self.created_at).total_seconds()
 
+    def waited_seconds(self, now: dt.datetime) -> float:
+        """Say for how long it has waited for a node, or had when it got one."""
+        return max(0.0, ((self.scheduled_at or now) - self.created_at).total_seconds())
+
 
 def parse_scan_pod(obj: Mapping[str, Any]) -> ScanPod:
     """Read a pod.
@@ -77,12 +83,12 @@ def parse_scan_pod(obj: Mapping[str, Any]) -> ScanPod:
     labels = as_strings(meta.get("labels"), "metadata.labels")
     annotations = as_strings(meta.get("annotations"), "metadata.annotations")
     conditions = as_objects(status.get("conditions"), "status.conditions")
-    refused = next((c for c in conditions if c.get("type") == "PodScheduled"), {})
-    created = dt.datetime.fromisoformat(str(meta.get("creationTimestamp", "")))
+    told = next((c for c in conditions if c.get("type") == "PodScheduled"), {})
+    bound_at = told.get("lastTransitionTime") if told.get("status") == "True" else None
     return ScanPod(
         name=str(meta.get("name", "")),
         shard=labels.get(SHARD_LABEL, ""),
-        created_at=created.astimezone(dt.UTC),
+        created_at=_parse_time(meta.get("creationTimestamp", "")),
         phase=str(status.get("phase", "Unknown")),
         node=str(spec.get("nodeName") or ""),
         nominated=str(status.get("nominatedNodeName") or ""),
@@ -90,8 +96,13 @@ def parse_scan_pod(obj: Mapping[str, Any]) -> ScanPod:
         ours=parse_nominations(annotations.get(NOMINATED, "")),
         deleting=meta.get("deletionTimestamp") is not None,
         version=str(meta.get("resourceVersion", "")),
-        message=" ".join(str(refused.get("message") or "").split())[:MAX_MESSAGE],
+        message=" ".join(str(told.get("message") or "").split())[:MAX_MESSAGE],
+        scheduled_at=_parse_time(bound_at) if bound_at else None,
     )
+
+
+def _parse_time(raw: object) -> dt.datetime:
+    return dt.datetime.fromisoformat(str(raw)).astimezone(dt.UTC)
 
 
 def gate_names(raw: object) -> tuple[str, ...]:

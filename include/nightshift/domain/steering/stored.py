@@ -43,6 +43,7 @@ def demand_to_json(demand: ShardDemand) -> dict[str, Any]:
         "request": dict(demand.request.items()),
         "account": demand.account,
         "expected_seconds": demand.expected_seconds,
+        "waited_seconds": demand.waited_seconds,
     }
 
 
@@ -62,6 +63,7 @@ def parse_demand(
         tolerations,
         account=str(raw.get("account", "")),
         expected_seconds=float(raw.get("expected_seconds") or 0.0),
+        waited_seconds=float(raw.get("waited_seconds") or 0.0),
     )
 
 

@@ -1,6 +1,7 @@
 """Nodes as bars: what is used, what a plan adds, what stays free, and why; before and after."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,6 +89,27 @@ def parse_uses(raw: Sequence[Any], ranking: Sequence[Any] = ()) -> tuple[NodeUse
     """
     ranked = {str(as_mapping(one, "ranking").get("node")): one for one in ranking}
     return tuple(_parse_use(as_mapping(one, "nodes"), ranked) for one in raw)
+
+
+def note_ran(uses: Sequence[NodeUse], nodes: Iterable[str]) -> tuple[NodeUse, ...]:
+    """Add to each node's reason how many pods ran on it, where some did or were meant to.
+
+    :param nodes: of the batch's pods, one a pod; "" where none was ever bound.
+    """
+    ran = Counter(nodes)
+    return tuple(
+        replace(
+            use, reason="; ".join(filter(None, (_compare(use.shards, ran[use.name]), use.reason)))
+        )
+        if use.shards or ran[use.name]
+        else use
+        for use in uses
+    )
+
+
+def _compare(planned: int, ran: int) -> str:
+    pods = f"{planned} pod{'s' if planned != 1 else ''}"
+    return f"planned {pods}, {ran} ran"
 
 
 def _parse_use(raw: Mapping[str, Any], ranked: Mapping[str, Any]) -> NodeUse:

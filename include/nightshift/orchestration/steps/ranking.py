@@ -1,5 +1,6 @@
 """From a batch's open scans to pods that prefer nodes: shards, one snapshot, one plan, stored."""
 
+import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,8 @@ def plan_scans(
         limits = shard_limits(requests, settings)
         shards = plan_scan_shards(requests, limits, largest_rooms(snapshot))
         granted = read_rights(night.cluster, settings.priority_class)
-        demands = [_demand(shard, scan_tolerations(settings)) for shard in shards]
+        waited = _waited(scans, now())
+        demands = [_demand(shard, scan_tolerations(settings), waited) for shard in shards]
         steered = make_plan(wish.strategy, wish.steering, granted, snapshot, demands, wish.order)
         log.info("%s: %s", steered.plan.strategy, steered.plan.reason)
         log.info("steering %s", steered.steering.reason)
@@ -178,13 +180,29 @@ def _expect(scan: OpenScan, deadline_seconds: int) -> float:
     return deadline_seconds * UNKNOWN_SHARE if scan.last_seconds is None else scan.last_seconds
 
 
-def _demand(shard: Shard, tolerations: tuple[Toleration, ...]) -> ShardDemand:
+def _waited(
+    scans: Sequence[OpenScan], now: dt.datetime
+) -> Mapping[tuple[AccountName, ScanName], float]:
+    """Say for how many seconds scans have waited that earlier nights did not come to."""
+    return {
+        (scan.account, scan.scan): (now - scan.waiting_since).total_seconds()
+        for scan in scans
+        if scan.waiting_since is not None
+    }
+
+
+def _demand(
+    shard: Shard,
+    tolerations: tuple[Toleration, ...],
+    waited: Mapping[tuple[AccountName, ScanName], float],
+) -> ShardDemand:
     return ShardDemand(
         shard.name,
         shard.request,
         tolerations,
         account=shard.account,
         expected_seconds=shard.expected_seconds,
+        waited_seconds=max(waited.get((shard.account, scan), 0.0) for scan in shard.scans),
     )
 
 

@@ -13,7 +13,7 @@ from nightshift.clock import Clock
 from nightshift.domain.scans import Outcome, Reason
 from nightshift.domain.steering.outcomes import describe_outcome
 from nightshift.domain.steering.textbars import draw_bars
-from nightshift.domain.steering.usage import parse_uses
+from nightshift.domain.steering.usage import note_ran, parse_uses
 from nightshift.orchestration.steps.connections import connected
 from nightshift.settings import Settings
 from nightshift.store.batches import finish_open_scans, seal_batch
@@ -50,7 +50,7 @@ def report_night(settings: Settings, batch: int, now: Clock) -> dict[str, Any]:
             totals = _seal(connection, number, now())
             summary = read_batch_summary(connection, number)
             placement = read_placement(connection, number)
-    for line in (*describe(summary), *describe_nodes(placement)):
+    for line in (*describe(summary), *describe_nodes(summary, placement)):
         log.info("%s", line)
     return totals
 
@@ -94,22 +94,35 @@ def describe(summary: BatchSummary) -> Iterator[str]:
     for line in describe_outcome(summary.placement):
         yield f"  {line}"
     for shard in summary.shards:
-        if shard.planned_node:
+        if shard.planned_node or shard.first_node:
             yield f"  {_describe_pod(shard)}"
 
 
-def describe_nodes(placement: Mapping[str, Any]) -> Iterator[str]:
-    """Write the nodes as bars: before and after the plan, and why; nothing if there is no plan."""
+def describe_nodes(summary: BatchSummary, placement: Mapping[str, Any]) -> Iterator[str]:
+    """Write the nodes as bars, before and after, and why; nothing if there is no plan.
+
+    Ends with the command that draws the same as a picture: it is made from what is stored whenever
+    somebody wants it, so no file has to survive the worker that wrote it.
+    """
     uses = parse_uses(placement.get("nodes") or (), placement.get("ranking") or ())
-    if uses:
-        yield "nodes when the plan was made (█ used, ▒ planned, ░ free):"
-        yield from (f"  {line}" for line in draw_bars(uses))
+    if not uses:
+        return
+    ran = [shard.node for shard in summary.shards if shard.kind == "scan"]
+    yield "nodes before (█ used) and after the plan (▒ added, ░ still free):"
+    yield from (f"  {line}" for line in draw_bars(note_ran(uses, ran)))
+    yield f"as a picture: nightshift placement {summary.batch} --plot night-{summary.batch}.svg"
 
 
 def _describe_pod(shard: ShardSummary) -> str:
-    predicted = "" if shard.predicted is None else f" ({shard.predicted:.0%} predicted)"
+    first = f"first {_place(shard.first_node, shard.first_predicted)}, " if shard.replanned else ""
     steering = f", steered {shard.steering}" if shard.steering else ""
     start = "" if shard.start_seconds is None else f", started after {shard.start_seconds:.0f} s"
     anew = f", planned anew {shard.replanned} times" if shard.replanned else ""
-    where = f"meant for {shard.planned_node}{predicted}, ran on {shard.node or '-'}"
+    place = _place(shard.planned_node, shard.predicted)
+    where = f"{first}meant for {place}, ran on {shard.node or '-'}"
     return f"{shard.shard}: {where}{steering}{start}{anew}"
+
+
+def _place(node: str, predicted: float | None) -> str:
+    told = "" if predicted is None else f" ({predicted:.0%} predicted)"
+    return f"{node or 'no node'}{told}"

@@ -22,6 +22,7 @@ from nightshift.domain.steering.drift import (
     Drift,
     Patience,
     Waiting,
+    add_wait,
     find_drift,
     plan_moves,
     plan_widening,
@@ -159,7 +160,7 @@ def _plan_rest(night: Night, batch: int, waiting: Waiting, now: dt.datetime) -> 
     with transaction(night.writer) as connection:
         placement = read_placement(connection, number)
         plans = read_shard_plans(connection, number)
-    rest = _read_rest(plans, waiting, night.settings)
+    rest = _read_rest(plans, waiting, night.settings, now)
     if not rest.demands:
         return Look()
     snapshot = read_snapshot(night.cluster, {pod.name for pod in waiting.late})
@@ -189,8 +190,10 @@ def _nodes_of(night: Night, batch: int) -> frozenset[NodeName]:
     return frozenset(NodeName(name) for name in at_work)
 
 
-def _read_rest(plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings) -> _Rest:
-    late = {pod.shard for pod in waiting.late}
+def _read_rest(
+    plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings, now: dt.datetime
+) -> _Rest:
+    late = {pod.shard: pod for pod in waiting.late}
     unstarted = [plan for plan in plans if not plan.pod and plan.name not in late]
     unstarted = [p for p in unstarted if p.name not in {pod.shard for pod in waiting.unbound}]
     unstarted.sort(key=lambda plan: int(plan.plan.get("position", 0)))
@@ -198,7 +201,11 @@ def _read_rest(plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings)
     tolerations = scan_tolerations(settings)
     return _Rest(
         demands=tuple(
-            parse_demand(p.name, as_mapping(p.plan.get("demand"), "demand"), tolerations)
+            add_wait(
+                parse_demand(p.name, as_mapping(p.plan.get("demand"), "demand"), tolerations),
+                late.get(p.name),
+                now,
+            )
             for p in rest
         ),
         placements={
