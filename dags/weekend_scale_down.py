@@ -38,6 +38,7 @@ from nightshift.orchestration.weekend import (
     publish_diff,
     report_down,
     risk_branch,
+    tell_failure,
     weekend_params,
 )
 from nightshift.settings import Settings
@@ -55,6 +56,7 @@ SETTINGS = Settings.from_env(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "pool": SETTINGS.capacity_pool,
+        "on_failure_callback": tell_failure,
     },
     params=weekend_params(),
     doc_md=__doc__,

@@ -21,7 +21,7 @@ from datetime import timedelta
 from airflow.sdk import dag
 
 from nightshift.orchestration.schedules import cron_schedule
-from nightshift.orchestration.weekend import open_leases, raise_tiers, report_savings
+from nightshift.orchestration.weekend import open_leases, raise_tiers, report_savings, tell_failure
 from nightshift.settings import Settings
 
 SETTINGS = Settings.from_env(os.environ)
@@ -37,6 +37,7 @@ SETTINGS = Settings.from_env(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "pool": SETTINGS.capacity_pool,
+        "on_failure_callback": tell_failure,
     },
     doc_md=__doc__,
     tags=["nightshift", "capacity"],

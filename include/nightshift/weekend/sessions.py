@@ -24,7 +24,7 @@ from nightshift.errors import ConfigError, NightshiftError, RetryableError
 from nightshift.nodepools.building import build_drivers
 from nightshift.nodepools.drivers import NodePoolDriver
 from nightshift.settings import Settings
-from nightshift.store.capacity_records import RunKind, RunRecord
+from nightshift.store.capacity_records import RunId, RunKind, RunRecord
 from nightshift.store.capacity_runs import begin_run
 from nightshift.store.engines import Engine, transaction, writer_engine
 from nightshift.weekend.airflow_pools import RestPools, rest_pools
@@ -34,6 +34,7 @@ from nightshift.weekend.finding import Found, find_leased, leases_by_annotations
 from nightshift.weekend.hands import Hands
 from nightshift.weekend.journals import AnnotationJournal, Journal, StoreJournal
 from nightshift.weekend.measures import firing, prometheus
+from nightshift.weekend.notices import Notices
 from nightshift.weekend.planning import lease_is_due, open_window, read_facts, read_ledger
 from nightshift.weekend.reconciling import Mending
 from nightshift.weekend.resting import NodeCare
@@ -117,6 +118,13 @@ class Session:
     def annotations(self) -> AnnotationJournal:
         """Give the journal of a restore that has only what lies on the objects."""
         return AnnotationJournal(lambda: leases_by_annotations(self.found()).leases)
+
+    def notices(self, run: RunId | None = None) -> Notices:
+        """Give what tells people."""
+        tools = self.tools
+        return Notices(
+            self.the_policy(), tools.connections, self.engine, tools.clock, tools.actor, run
+        )
 
     def hands(self, journal: Journal) -> Hands:
         """Give what steps work with."""
