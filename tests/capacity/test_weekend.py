@@ -1,10 +1,12 @@
 """A whole weekend over HTTP and a real store: Friday, what people do meanwhile, Monday."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 
 import pytest
 
+from nightshift.domain.capacity.diffs import diff_lines, diff_plan
 from nightshift.domain.capacity.plans import lease_of
 from nightshift.domain.capacity.policies_targets import Measure
 from nightshift.domain.leases.records import LeaseState, StepState
@@ -193,3 +195,10 @@ def test_an_intent_that_was_never_carried_out_is_dropped_on_monday(world: World)
     with transaction(world.engine) as connection:
         assert read_lease_row(connection, lease.id).state is LeaseState.DROPPED
     assert world.fields()["worker"] == BEFORE["worker"]
+
+
+def test_one_of_something_is_said_as_one(world: World) -> None:
+    plan = world.plan()
+    said = "\n".join(diff_lines(diff_plan(plan)))
+    assert "1 of 3 nodes rests with" in said
+    assert not re.search(r"\b1 (pods|nodes|targets|evictions)\b", said)

@@ -18,6 +18,7 @@ from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import OnBlocked
 from nightshift.domain.capacity.policies_targets import Barrier, Measure, OnTimeout, Tier
 from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
+from nightshift.domain.counting import counted
 from nightshift.domain.leases.records import Lease, StepState
 from nightshift.domain.windows.spans import Window
 from nightshift.errors import Conflict, NightshiftError, PermanentError
@@ -341,7 +342,8 @@ def _verify(apply: Apply, tier: Tier, measure: Measure) -> None:
 
 
 def _at_timeout(tier: Tier, barrier: Barrier, left: int) -> str:
-    why = f"{left} pods of {barrier.no_pods} are still at work after the tier {tier.name}"
+    pods = f"{counted(left, 'pod')} of {barrier.no_pods} {'is' if left == 1 else 'are'}"
+    why = f"{pods} still at work after the tier {tier.name}"
     if barrier.on_timeout is OnTimeout.ABORT:
         raise ApplyFailed(f"{why}; the barrier says to abort")
     return why if barrier.on_timeout is OnTimeout.SKIP_NODES else ""

@@ -14,6 +14,7 @@ from typing import Any
 from nightshift.domain.capacity.diffs import diff_lines, diff_plan
 from nightshift.domain.capacity.plans import CapacityPlan
 from nightshift.domain.capacity.policies_rules import NotifyOn
+from nightshift.domain.counting import counted
 from nightshift.domain.printable import printable, printable_line
 from nightshift.domain.redaction import mask_runs
 from nightshift.domain.windows.due import format_duration
@@ -73,8 +74,7 @@ def approval_message(
 def blocked_message(plan: CapacityPlan, stayed: Sequence[Stayed], link: str = "") -> Message:
     """Tell which nodes stay, and which pods and budgets kept them."""
     lines = [f"{one.ref}: {one.reason}" for one in stayed]
-    count = len(stayed)
-    title = f"{count} {'node' if count == 1 else 'nodes'} could not rest on {plan.cluster}"
+    title = f"{counted(len(stayed), 'node')} could not rest on {plan.cluster}"
     return _message(NotifyOn.BLOCKED, title, lines, link, _digest(plan.window, *lines))
 
 
@@ -115,7 +115,7 @@ def _message(
 
 def _cut(lines: Sequence[str]) -> list[str]:
     left = len(lines) - _MOST_LINES
-    more = [f"... and {left} more lines"] if left > 0 else []
+    more = [f"... and {counted(left, 'more line')}"] if left > 0 else []
     return [*lines[:_MOST_LINES], *more]
 
 
