@@ -61,10 +61,11 @@ def weekend_params() -> dict[str, Param]:
 
 
 def approval_kwargs() -> dict[str, Any]:
-    """Build what ``ApprovalOperator`` takes.
+    """Build what ``PlanApproval`` takes.
 
-    Nobody in time means Reject. That it succeeded proves nothing: who lowers reads the answer and
-    the plan's hash again. It waits in no pool, so that others may take their turns meanwhile.
+    Nobody in the policy's time means Reject. That it succeeded proves nothing: who lowers
+    reads the answer and the plan's hash again. It waits in no pool, so that others may take their
+    turns meanwhile.
     """
     return {
         "task_id": "approve",
@@ -73,7 +74,7 @@ def approval_kwargs() -> dict[str, Any]:
         "body": "{{ ti.xcom_pull(task_ids='publish_diff')['approve'] | join('; ') }}\n\n"
         "```\n{{ ti.xcom_pull(task_ids='publish_diff')['diff'] }}\n```",
         "defaults": REJECT,
-        "response_timeout": timedelta(hours=2),
+        "published_by": "publish_diff",
     }
 
 
@@ -211,13 +212,23 @@ def raise_tiers(run: str) -> str:
     return raise_step(_settings(), _tools(), run)
 
 
+@task(execution_timeout=PATIENCE, retries=1)
+@as_airflow_errors
+def verify_up(raised: str) -> None:
+    """Ask the tiers' measures once all is back; what fails is told, and lowers nothing."""
+    from nightshift.orchestration.steps.weekend import verify_step
+
+    verify_step(_settings(), _tools(), _run())
+
+
 @task(execution_timeout=timedelta(minutes=20))
 @as_airflow_errors
-def report_savings(run: str) -> list[str]:
+def report_savings(raised: str) -> list[str]:
     """Keep what the window saved, and show it beside the earlier ones."""
     from nightshift.orchestration.steps.weekend_reports import save_last_report
 
-    lines = save_last_report(_settings(), _tools(), run)
+    log.info("restored: %s", raised)
+    lines = save_last_report(_settings(), _tools(), _run())
     for line in lines:
         log.info("%s", line)
     return lines

@@ -16,7 +16,7 @@ from nightshift.domain.capacity.plans import (
 )
 from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import OnBlocked
-from nightshift.domain.capacity.policies_targets import Barrier, Measure, OnTimeout, Tier
+from nightshift.domain.capacity.policies_targets import Barrier, OnTimeout, Tier
 from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
 from nightshift.domain.counting import counted
 from nightshift.domain.leases.records import Lease, StepState
@@ -27,6 +27,7 @@ from nightshift.weekend.hands import Hands
 from nightshift.weekend.lowering import lower_targets
 from nightshift.weekend.resting import NodeCare, rest_node
 from nightshift.weekend.restoring import Restored, compensate
+from nightshift.weekend.verifying import Holds, keeps_bound
 
 SETTLE_PATIENCE = dt.timedelta(minutes=5)
 """A proposal: how long a lowered tier may take to shrink before the next is lowered."""
@@ -34,8 +35,6 @@ STEPS_PATIENCE = dt.timedelta(minutes=15)
 """A proposal: how long maximums may take to come down in steps."""
 UNDO_PATIENCE = dt.timedelta(minutes=30)
 """A proposal: how long an undoing may take before the rest is left to ``capacity_reconcile``."""
-VERIFY_PATIENCE = dt.timedelta(minutes=10)
-"""A proposal: how long a measure may take to come back within its bound."""
 _LOOK_SECONDS = 5.0
 _ENDED = frozenset({
     StepState.VERIFIED, StepState.SKIPPED, StepState.BLOCKED, StepState.CONFLICT,
@@ -70,7 +69,7 @@ class Apply:
     care: NodeCare | None = None
     mark: Callable[[Sequence[str]], int] = lambda _: 0
     count_pods: Callable[[Barrier], int] = lambda _: 0
-    holds: Callable[[Measure], bool] = lambda _: True
+    holds: Holds = lambda _: True
 
     @property
     def window(self) -> Window:
@@ -137,7 +136,10 @@ def lower_tiers(apply: Apply) -> str:
         if why := _wait_barrier(apply, tier):
             skip_nodes.append(why)
         for measure in tier.verify:
-            _verify(apply, tier, measure)
+            if not keeps_bound(measure, apply.holds, apply.hands):
+                raise ApplyFailed(
+                    f"after the tier {name} was lowered, {measure.query} is out of bounds"
+                )
     return "; ".join(skip_nodes)
 
 
@@ -322,23 +324,6 @@ def _wait_barrier(apply: Apply, tier: Tier) -> str:
         apply.hands.journal.beat()
         apply.hands.sleep(_LOOK_SECONDS)
     return ""
-
-
-def _verify(apply: Apply, tier: Tier, measure: Measure) -> None:
-    """Wait until a measure has kept its bound for as long as the policy says.
-
-    :raises ApplyFailed: if it does not in time: the tier is too low.
-    """
-    until = apply.hands.clock() + measure.hold + VERIFY_PATIENCE
-    since: dt.datetime | None = None
-    while apply.hands.clock() < until:
-        now = apply.hands.clock()
-        since = (since or now) if apply.holds(measure) else None
-        if since is not None and now - since >= measure.hold:
-            return
-        apply.hands.journal.beat()
-        apply.hands.sleep(_LOOK_SECONDS)
-    raise ApplyFailed(f"after the tier {tier.name} was lowered, {measure.query} is out of bounds")
 
 
 def _at_timeout(tier: Tier, barrier: Barrier, left: int) -> str:

@@ -31,6 +31,7 @@ from nightshift.weekend.reconciling import Mended, end_deadlines, reconcile
 from nightshift.weekend.restoring import Due as IsDue
 from nightshift.weekend.restoring import Restored, restore
 from nightshift.weekend.sessions import LOCK, Session
+from nightshift.weekend.verifying import verify_raised
 
 
 class NotApproved(PermanentError):
@@ -228,6 +229,14 @@ def raise_all(
     with holding(session) as lock:
         hands = session.hands(Renewing(journal, lock))
         return restore(hands, due or session.due(), chosen, until)
+
+
+def verify_up(session: Session, journal: Journal) -> list[str]:
+    """Say which of the tiers' measures are out of bounds now that all is back; changes nothing.
+
+    Holds no lock: it waits for minutes, and nobody has to wait for it.
+    """
+    return verify_raised(session.the_policy(), session.holds, session.hands(journal))
 
 
 def mend(session: Session, journal: StoreJournal, patience: dt.timedelta) -> Mended:

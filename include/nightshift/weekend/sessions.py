@@ -173,7 +173,7 @@ class Session:
             self.care(),
             mark=lambda nodes: mark_pods(self.cluster, nodes),
             count_pods=lambda barrier: _count_pods(self.cluster, barrier),
-            holds=self._holds,
+            holds=self.holds,
         )
 
     def mending(self, journal: StoreJournal) -> Mending:
@@ -198,7 +198,7 @@ class Session:
 
         return is_due
 
-    def _holds(self, measure: Measure) -> bool:
+    def holds(self, measure: Measure) -> bool:
         """Ask Prometheus whether a measure keeps its bound; no answer is no."""
         conn_id = self.the_policy().prometheus
         if conn_id is None:

@@ -40,6 +40,7 @@ from nightshift.weekend.operations import (
     publish,
     raise_all,
     read_plan,
+    verify_up,
 )
 from nightshift.weekend.policies import load_policy, policy_path
 from nightshift.weekend.restoring import Restored
@@ -122,6 +123,7 @@ def publish_plan(
             "approve": list(published.approve),
             "blocked": list(published.blocked) + (["a dry run"] if asked.dry_run else []),
             "diff": "\n".join(lines),
+            "timeout_seconds": session.the_policy().approval.timeout.total_seconds(),
             "not_told": session.notices(journal.run).not_told(),
         }
 
@@ -246,6 +248,23 @@ def raise_step(settings: Settings, tools: Tools, run: str) -> str:
         if not restored.complete:
             raise PermanentError(f"not everything is back: {describe(restored)}")
         return describe(restored)
+
+
+def verify_step(settings: Settings, tools: Tools, run: str) -> None:
+    """Ask the tiers' measures once all is back. Lowers nothing, whatever they say.
+
+    :raises PermanentError: with those that are out of bounds, which marks the run.
+    """
+    with opened(settings, tools) as session:
+        journal = session.journal(session.record(run, RunKind.UP))
+        faults = verify_up(session, journal)
+        state, why = RunState.FAILED if faults else RunState.DONE, "; ".join(faults)
+        with transaction(journal.engine) as connection:
+            end_run(connection, journal.run, state, why[:2000], tools.clock())
+        if not faults:
+            return
+        journal.note("verify failed", "", faults=faults)
+        raise PermanentError(f"everything is back, but not well: {why}")
 
 
 def reconcile_step(settings: Settings, tools: Tools, run: str) -> list[str]:
