@@ -39,6 +39,7 @@ from nightshift.weekend.planning import lease_is_due, open_window, read_facts, r
 from nightshift.weekend.reconciling import Mending
 from nightshift.weekend.resting import NodeCare
 from nightshift.weekend.restoring import Due
+from nightshift.weekend.signals import ANSWER_SECONDS, SeenSignals, read_signals, unknown_line
 from nightshift.weekend.targets import AllTargets
 
 LOCK = "nightshift-capacity"
@@ -207,6 +208,19 @@ class Session:
             return measure.holds(prometheus(self.tools.connections(conn_id)).value(measure.query))
         except RetryableError:
             return False
+
+    def signals(self) -> SeenSignals:
+        """Read what the policy's guard watches; what cannot be read is said, not raised."""
+        policy = self.the_policy()
+        queries = policy.guard.signals
+        if not queries or policy.prometheus is None:
+            return SeenSignals()
+        try:
+            server = prometheus(self.tools.connections(policy.prometheus), ANSWER_SECONDS)
+        except NightshiftError as error:
+            lines = (unknown_line(name, str(error)) for name in queries)
+            return SeenSignals(unknown=tuple(lines))
+        return read_signals(server, queries, self.tools.clock())
 
     def _airflow_pools(self) -> tuple[list[LiveTarget], tuple[str, ...]]:
         if self.airflow is None:
