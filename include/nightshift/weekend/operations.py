@@ -261,7 +261,8 @@ def holding(session: Session) -> Iterator[Lock]:
 
     :raises Conflict: if somebody else holds it.
     """
-    with hold_lock(session.cluster, LOCK, session.tools.actor, session.tools.clock) as lock:
+    tools = session.tools
+    with hold_lock(session.cluster, LOCK, tools.actor, tools.clock, tools.sleep) as lock:
         yield lock
 
 
