@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag
 
-from nightshift.orchestration.weekend import guard, reconcile
+from nightshift.orchestration.weekend import guard, reconcile, tell_failure
 from nightshift.settings import Settings
 
 SETTINGS = Settings.from_env(os.environ)
@@ -33,6 +33,7 @@ SETTINGS = Settings.from_env(os.environ)
         "retries": 1,
         "retry_delay": timedelta(minutes=2),
         "pool": SETTINGS.capacity_pool,
+        "on_failure_callback": tell_failure,
     },
     doc_md=__doc__,
     tags=["nightshift", "capacity"],

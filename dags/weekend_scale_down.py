@@ -9,8 +9,8 @@ so a late or doubled run is harmless.
 
 **By hand**: *Trigger* shows a form: only plan, only some targets, hold some targets.
 
-**Approval**: answer *approve* in the task's form. Nobody in time means no. The answer and the
-plan's hash are read again before anything is changed.
+**Approval**: answer *approve* in the task's form. Nobody within the policy's `timeout`
+means no. The answer and the plan's hash are read again before anything is changed.
 
 **When it fails**: `compensate` undoes in reverse what was done, `report_down` names the step. Mend
 the cause and trigger it again. What `compensate` cannot undo, `capacity_reconcile` does.
@@ -23,9 +23,9 @@ the cause and trigger it again. What `compensate` cannot undo, `capacity_reconci
 import os
 from datetime import timedelta
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag
 
+from nightshift.orchestration.approvals import PlanApproval
 from nightshift.orchestration.schedules import cron_schedule
 from nightshift.orchestration.weekend import (
     approval_kwargs,
@@ -38,6 +38,7 @@ from nightshift.orchestration.weekend import (
     publish_diff,
     report_down,
     risk_branch,
+    tell_failure,
     weekend_params,
 )
 from nightshift.settings import Settings
@@ -55,6 +56,7 @@ SETTINGS = Settings.from_env(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "pool": SETTINGS.capacity_pool,
+        "on_failure_callback": tell_failure,
     },
     params=weekend_params(),
     doc_md=__doc__,
@@ -63,7 +65,7 @@ SETTINGS = Settings.from_env(os.environ)
 def weekend_scale_down() -> None:
     """Wire a Friday: ask, plan, approve, lower, drain; undo if a step fails."""
     published = publish_diff(calendar_gate())
-    approve = ApprovalOperator(**approval_kwargs(), pool="default_pool")
+    approve = PlanApproval(**approval_kwargs(), pool="default_pool")
     workloads = lower_workloads(published)
     risk_branch(published) >> [approve, workloads]
     approve >> workloads

@@ -7,6 +7,9 @@ not the run that lowered it.
 **When**: it asks twice an hour (`NIGHTSHIFT_CAPACITY_SCHEDULE`); with nothing due the run is
 skipped. However late it is, it runs; `capacity_reconcile` does the same if this Dag cannot.
 
+`verify_up` then asks the tiers' measures. One out of bounds makes the run red and is told; it
+lowers nothing, and holds up neither the restore nor the report.
+
 **When it fails**: it is tried again by itself and goes on where it was. `nightshift capacity
 status` says what is left; `nightshift capacity restore --from-annotations` needs only a kubeconfig.
 
@@ -21,7 +24,13 @@ from datetime import timedelta
 from airflow.sdk import dag
 
 from nightshift.orchestration.schedules import cron_schedule
-from nightshift.orchestration.weekend import open_leases, raise_tiers, report_savings
+from nightshift.orchestration.weekend import (
+    open_leases,
+    raise_tiers,
+    report_savings,
+    tell_failure,
+    verify_up,
+)
 from nightshift.settings import Settings
 
 SETTINGS = Settings.from_env(os.environ)
@@ -37,13 +46,16 @@ SETTINGS = Settings.from_env(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "pool": SETTINGS.capacity_pool,
+        "on_failure_callback": tell_failure,
     },
     doc_md=__doc__,
     tags=["nightshift", "capacity"],
 )
 def weekend_scale_up() -> None:
     """Wire a Monday."""
-    report_savings(raise_tiers(open_leases()))
+    raised = raise_tiers(open_leases())
+    verify_up(raised)
+    report_savings(raised)
 
 
 weekend_scale_up()

@@ -45,7 +45,7 @@ def journal(session: Session) -> StoreJournal:
 
 @pytest.fixture
 def lock(session: Session, world: World) -> Iterator[Lock]:
-    with hold_lock(world.cluster, LOCK, "friday", world.hand.clock) as held:
+    with hold_lock(world.cluster, LOCK, "friday", world.hand.clock, world.hand.sleep) as held:
         yield held
 
 
@@ -140,7 +140,7 @@ def test_while_somebody_else_changes_capacity_nobody_lowers(
     published = publish(session, journal)
     note_approval(journal, Approval(True, published.plan.hash, "alice"))
     with (
-        hold_lock(world.cluster, LOCK, "somebody", world.hand.clock),
+        hold_lock(world.cluster, LOCK, "somebody", world.hand.clock, world.hand.sleep),
         pytest.raises(Conflict, match="somebody is changing capacity"),
     ):
         lower(session, journal)

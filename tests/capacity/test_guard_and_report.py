@@ -13,7 +13,7 @@ from nightshift.store.capacity_records import NodeSeen, StepRecord
 from nightshift.store.capacity_runs import find_run, save_plan
 from nightshift.store.engines import transaction
 from nightshift.store.node_intervals import observe_nodes
-from nightshift.weekend.guarding import audit, keep_guard
+from nightshift.weekend.guarding import audit, judge, keep_guard
 from nightshift.weekend.reports import plot_reports, report_lines, save_window_report
 from tests.capacity.capacity_support import FRIDAY, MONDAY, NS, set_ready
 from tests.capacity.weekend_support import API, World
@@ -21,7 +21,8 @@ from tests.capacity.weekend_support import API, World
 
 def guard(world: World) -> list[str]:
     snapshot = read_capacity_snapshot(world.cluster, world.hand.now)
-    return list(keep_guard(world.cluster, world.policy, snapshot, world.hand.now))
+    verdict = judge(world.policy, snapshot)
+    return list(keep_guard(world.cluster, world.policy, snapshot, verdict, world.hand.now))
 
 
 def select_policy(world: World) -> object:

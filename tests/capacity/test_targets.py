@@ -186,21 +186,21 @@ def test_a_freeze_on_our_namespace_and_rights_that_are_missing_are_told(
 
 
 def test_only_one_holds_the_lock_and_a_dead_holder_loses_it(cluster: Cluster, hand: Hand) -> None:
-    with hold_lock(cluster, "nightshift-capacity", "run-1", hand.clock) as lock:
+    with hold_lock(cluster, "nightshift-capacity", "run-1", hand.clock, hand.sleep) as lock:
         with (
             pytest.raises(Conflict, match="run-1 is changing capacity"),
-            hold_lock(cluster, "nightshift-capacity", "run-2", hand.clock),
+            hold_lock(cluster, "nightshift-capacity", "run-2", hand.clock, hand.sleep),
         ):
             pass
         hand.now += HELD_FOR - dt.timedelta(seconds=1)
         lock.renew()
         hand.now += HELD_FOR + dt.timedelta(seconds=1)
         with (
-            hold_lock(cluster, "nightshift-capacity", "run-2", hand.clock),
+            hold_lock(cluster, "nightshift-capacity", "run-2", hand.clock, hand.sleep),
             pytest.raises(Conflict, match="run-2"),
         ):
             lock.renew()
-    with hold_lock(cluster, "nightshift-capacity", "run-3", hand.clock):
+    with hold_lock(cluster, "nightshift-capacity", "run-3", hand.clock, hand.sleep):
         pass
 
 

@@ -1,10 +1,12 @@
 """A whole weekend over HTTP and a real store: Friday, what people do meanwhile, Monday."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 
 import pytest
 
+from nightshift.domain.capacity.diffs import diff_lines, diff_plan
 from nightshift.domain.capacity.plans import lease_of
 from nightshift.domain.capacity.policies_pools import NodePool, PoolBounds, PoolDriver
 from nightshift.domain.capacity.policies_targets import Measure
@@ -14,13 +16,15 @@ from nightshift.domain.leases.annotations import LEASE_KEYS
 from nightshift.domain.leases.records import LeaseState, StepState
 from nightshift.embedded.kube.nodespecs import NodeSpec
 from nightshift.embedded.machines import GROUP, definitions, machine_deployment, run_machines
+from nightshift.errors import ClusterUnavailable
 from nightshift.nodepools.cluster_api import ClusterApiPool
 from nightshift.store.capacity_events import find_broken_event
 from nightshift.store.capacity_leases import list_open_leases, read_lease_row
-from nightshift.store.capacity_records import StepRecord
+from nightshift.store.capacity_records import RunKind, StepRecord
 from nightshift.store.engines import transaction
 from nightshift.weekend.applying import apply_plan
 from nightshift.weekend.restoring import Given
+from nightshift.weekend.verifying import verify_raised
 from tests.capacity.capacity_support import FRIDAY, MONDAY
 from tests.capacity.weekend_support import EVERY, STORE, WORKER, World
 
@@ -243,3 +247,42 @@ def test_a_pool_that_nobody_fills_goes_and_comes_back_by_its_size(world: World) 
     assert back is not None
     assert (back.fields, back.status.replicas) == ({FieldName.TARGET_NODES: 3}, 3)
     assert not {key for key in back.annotations if key in LEASE_KEYS}
+
+
+def test_one_of_something_is_said_as_one(world: World) -> None:
+    plan = world.plan()
+    said = "\n".join(diff_lines(diff_plan(plan)))
+    assert "1 of 3 nodes rests with" in said
+    assert not re.search(r"\b1 (pods|nodes|targets|evictions)\b", said)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.001, False), (0.5, True), (None, True)], ids=["well", "unwell", "silent"]
+)
+def test_a_measure_on_monday_is_told_and_lowers_nothing(
+    world: World, value: float | None, told: bool
+) -> None:
+    measure = Measure("error_ratio", below=0.01, hold=dt.timedelta(minutes=5))
+    tiers = world.policy.tiers
+    world.apply()
+    world.hand.now = MONDAY
+    assert world.restore().complete
+    before = world.fields()
+    assert before["worker"] == BEFORE["worker"]
+    well = replace(tiers[1], verify=(Measure("queue", below=9),))
+    policy = replace(
+        world.policy, tiers=(tiers[0], well, replace(tiers[2], verify=(measure,)), tiers[3])
+    )
+    asked: list[str] = []
+
+    def holds(one: Measure) -> bool:
+        asked.append(one.query)
+        if one is measure and value is None:
+            raise ClusterUnavailable("Prometheus is gone")
+        return one.holds(value if one is measure and value is not None else 0.0)
+
+    faults = verify_raised(policy, holds, world.hands("run-2", RunKind.UP))
+    assert bool(faults) == told
+    assert all("after the tier api came back, error_ratio" in one for one in faults)
+    assert asked[-1] == "queue", "the others are asked all the same"
+    assert world.fields() == before

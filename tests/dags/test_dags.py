@@ -4,14 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.standard.operators import hitl
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from nightshift.orchestration.approvals import PlanApproval
+from nightshift.orchestration.weekend import approval_kwargs
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py"))
@@ -168,9 +175,29 @@ def test_an_approval_that_nobody_gave_is_a_no() -> None:
     approve = dag("weekend_scale_down").get_task("approve")
     assert isinstance(approve, ApprovalOperator)
     assert approve.defaults == ["Reject"]
-    assert approve.response_timeout is not None
     assert approve.execution_timeout is None
     assert not approve.fail_on_reject
+
+
+@pytest.mark.parametrize("minutes", [1, 45, 600])
+def test_the_form_waits_as_long_as_the_policy_says(
+    minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Airflow's API only the form's row is left out."""
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
+    approve = PlanApproval(**approval_kwargs())
+
+    class Instance:
+        id = "1"
+
+        def xcom_pull(self, task_ids: str) -> dict[str, float]:
+            assert task_ids == "publish_diff"
+            return {"timeout_seconds": minutes * 60.0}
+
+    instance: Any = Instance()
+    with pytest.raises(TaskAwaitingInput) as waits:
+        approve.execute({"ti": instance, "task_instance": instance})
+    assert waits.value.timeout == timedelta(minutes=minutes)
 
 
 def test_nodes_are_drained_one_at_a_time() -> None:
@@ -185,6 +212,8 @@ def test_a_monday_needs_no_approval_and_is_tried_again() -> None:
     assert upstream == {
         "open_leases": set(),
         "raise_tiers": {"open_leases"},
+        "verify_up": {"raise_tiers"},
         "report_savings": {"raise_tiers"},
     }
     assert monday.get_task("raise_tiers").retries == 5
+    assert monday.get_task("verify_up").retries == 1, "it waits itself"

@@ -108,6 +108,7 @@ def _apply(
 ) -> "Applied":
     from nightshift.store.capacity_records import RunKind
     from nightshift.weekend.operations import lower, publish
+    from nightshift.weekend.telling import Links, tell_blocked, tell_failed, tell_plan
 
     journal = session.journal(session.record(run, RunKind.DOWN))
     if file is not None:
@@ -117,7 +118,14 @@ def _apply(
     shell.say(f"run {run}")
     if approve:
         _approve(session, journal, published.plan, approve)
-    return lower(session, journal)
+    tell_plan(session, journal, published, Links(), asks=not approve)
+    applied = lower(session, journal)
+    tell_blocked(session, journal, published.plan, applied.steps, Links())
+    if applied.failed:
+        tell_failed(session, journal, "nightshift capacity apply", applied.failed)
+    for line in session.notices(journal.run).not_told():
+        shell.say(line)
+    return applied
 
 
 def _publish_file(journal: "StoreJournal", file: Path) -> None:

@@ -11,6 +11,7 @@ from nightshift.errors import ConfigError
 
 if TYPE_CHECKING:
     from nightshift.domain.capacity.targets import LiveTarget, TargetId
+    from nightshift.weekend.journals import Journal
     from nightshift.weekend.restoring import Restored
     from nightshift.weekend.sessions import Session
 
@@ -36,17 +37,25 @@ def restore(
         int, typer.Option("--minutes", min=1, max=1440, help="How long to stay at most.")
     ] = 120,
 ) -> None:
-    """Bring back everything that is due, however late; exit 1 if something is left.
+    """Bring back everything that is due, however late; exit 1 if something is left or not well.
 
     Needs no plan, no approval, and not the run that lowered it. What people raised stays.
     """
+    from nightshift.weekend.operations import raise_all, verify_up
+
     shell: Shell = context.obj
     with capacity_session(
         shell, policy, with_store=not from_annotations, needs_policy=False
     ) as session:
-        restored = _restore(shell, session, now, dt.timedelta(minutes=minutes))
-    print_outcomes(shell, restored)
-    raise typer.Exit(0 if restored.complete else 1)
+        journal = _journal(shell, session)
+        due = (lambda _: True) if now else None
+        patience = dt.timedelta(minutes=minutes)
+        restored = raise_all(session, journal, due=due, patience=patience)
+        print_outcomes(shell, restored)
+        unwell = verify_up(session, journal) if session.policy and restored.outcomes else []
+        for line in unwell:
+            shell.say(line)
+    raise typer.Exit(0 if restored.complete and not unwell else 1)
 
 
 def hold(
@@ -108,17 +117,13 @@ def find_target(session: "Session", target: "TargetId") -> "LiveTarget":
     return live
 
 
-def _restore(shell: Shell, session: "Session", now: bool, patience: dt.timedelta) -> "Restored":
+def _journal(shell: Shell, session: "Session") -> "Journal":
     from nightshift.store.capacity_records import RunKind, RunRecord
-    from nightshift.weekend.journals import Journal
-    from nightshift.weekend.operations import raise_all
 
-    journal: Journal = session.annotations()
-    if session.engine is not None:
-        policy = session.policy.name if session.policy else ""
-        journal = session.journal(RunRecord(run_name(shell, "up"), RunKind.UP, policy))
-    due = (lambda _: True) if now else None
-    return raise_all(session, journal, due=due, patience=patience)
+    if session.engine is None:
+        return session.annotations()
+    policy = session.policy.name if session.policy else ""
+    return session.journal(RunRecord(run_name(shell, "up"), RunKind.UP, policy))
 
 
 def _annotate(session: "Session", live: "LiveTarget", annotations: dict[str, str | None]) -> None:

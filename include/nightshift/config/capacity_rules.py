@@ -18,6 +18,7 @@ from nightshift.domain.capacity.policies_rules import (
     OnConflict,
     Required,
     RestoreRules,
+    SignalName,
     Waves,
 )
 from nightshift.domain.capacity.policies_targets import TargetKind, TargetRef
@@ -91,6 +92,9 @@ def read_guard(entry: Entry) -> Guard:
         ttl=parse_duration(freeze.get("ttl", "30m")),
         node_cap=entry.get("nodeCap"),
         cost_alarm_ratio=entry.get("costAlarmRatio", usual.cost_alarm_ratio),
+        signals=MappingProxyType({
+            SignalName(name): query for name, query in entry.get("signals", {}).items()
+        }),
     )
 
 

@@ -9,8 +9,10 @@ import os
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import Param, get_current_context, task
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from nightshift.clock import utc_now
@@ -18,8 +20,11 @@ from nightshift.orchestration.errors import as_airflow_errors
 from nightshift.settings import Settings
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from nightshift.weekend.connections import ConnectionFacts
     from nightshift.weekend.sessions import Tools
+    from nightshift.weekend.telling import Links
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +61,11 @@ def weekend_params() -> dict[str, Param]:
 
 
 def approval_kwargs() -> dict[str, Any]:
-    """Build what ``ApprovalOperator`` takes.
+    """Build what ``PlanApproval`` takes.
 
-    Nobody in time means Reject. That it succeeded proves nothing: who lowers reads the answer and
-    the plan's hash again. It waits in no pool, so that others may take their turns meanwhile.
+    Nobody in the policy's time means Reject. That it succeeded proves nothing: who lowers
+    reads the answer and the plan's hash again. It waits in no pool, so that others may take their
+    turns meanwhile.
     """
     return {
         "task_id": "approve",
@@ -68,7 +74,7 @@ def approval_kwargs() -> dict[str, Any]:
         "body": "{{ ti.xcom_pull(task_ids='publish_diff')['approve'] | join('; ') }}\n\n"
         "```\n{{ ti.xcom_pull(task_ids='publish_diff')['diff'] }}\n```",
         "defaults": REJECT,
-        "response_timeout": timedelta(hours=2),
+        "published_by": "publish_diff",
     }
 
 
@@ -91,7 +97,7 @@ def publish_diff(run: str) -> dict[str, Any]:
     from nightshift.orchestration.steps.weekend import Asked, publish_plan
 
     asked = Asked.from_params(dict(get_current_context()["params"]))
-    published = publish_plan(_settings(), _tools(), run, asked)
+    published = publish_plan(_settings(), _tools(), run, asked, _links())
     if published["blocked"] or not published["actions"]:
         why = "; ".join(published["blocked"]) or "there is nothing to lower"
         raise AirflowSkipException(why)
@@ -180,7 +186,7 @@ def report_down(published: dict[str, Any] | None) -> dict[str, Any]:
     answer = get_current_context()["ti"].xcom_pull(task_ids="approve")
     if published["approve"] and not answer:  # after a no the operator skips on and leaves nothing
         note_rejection(_settings(), _tools(), _run(), published["hash"])
-    return report(_settings(), _tools(), _run())
+    return report(_settings(), _tools(), _run(), _links())
 
 
 @task(execution_timeout=timedelta(minutes=10))
@@ -206,13 +212,23 @@ def raise_tiers(run: str) -> str:
     return raise_step(_settings(), _tools(), run)
 
 
+@task(execution_timeout=PATIENCE, retries=1)
+@as_airflow_errors
+def verify_up(raised: str) -> None:
+    """Ask the tiers' measures once all is back; what fails is told, and lowers nothing."""
+    from nightshift.orchestration.steps.weekend import verify_step
+
+    verify_step(_settings(), _tools(), _run())
+
+
 @task(execution_timeout=timedelta(minutes=20))
 @as_airflow_errors
-def report_savings(run: str) -> list[str]:
+def report_savings(raised: str) -> list[str]:
     """Keep what the window saved, and show it beside the earlier ones."""
     from nightshift.orchestration.steps.weekend_reports import save_last_report
 
-    lines = save_last_report(_settings(), _tools())
+    log.info("restored: %s", raised)
+    lines = save_last_report(_settings(), _tools(), _run())
     for line in lines:
         log.info("%s", line)
     return lines
@@ -236,19 +252,58 @@ def guard() -> list[str]:
     return guard_step(_settings(), _tools(), _run())
 
 
+def tell_failure(context: "Context") -> None:
+    """Tell whom the policy names that a task has failed for good; Airflow's failure callback.
+
+    What goes wrong here is logged: the task has failed already, and nothing else may.
+    """
+    from nightshift.orchestration.steps.weekend_reports import tell_of_failure
+
+    try:
+        run, task_id = _name_of(context), context["task_instance"].task_id
+        task = f"{context['dag'].dag_id}.{task_id}"
+        reason = str(context.get("exception") or "Airflow ended it")
+        tools = _tools_of(run)
+        tell_of_failure(_settings(), tools, run, task, reason, _links_of(context).run)
+    except Exception:
+        log.exception("nobody was told of the failure")
+
+
 def _settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
 def _run() -> str:
-    context = get_current_context()
+    return _name_of(get_current_context())
+
+
+def _name_of(context: "Context") -> str:
     return f"{context['dag'].dag_id}/{context['run_id']}"
 
 
+def _links() -> "Links":
+    return _links_of(get_current_context())
+
+
+def _links_of(context: "Context") -> "Links":
+    """Say where Airflow shows a run, and the form of its approval."""
+    from nightshift.weekend.telling import Links
+
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    if not base:
+        return Links()
+    run = f"{base}/dags/{context['dag'].dag_id}/runs/{quote(str(context['run_id']), safe='')}"
+    return Links(run, f"{run}/tasks/approve/required_actions")
+
+
 def _tools() -> "Tools":
+    return _tools_of(_run())
+
+
+def _tools_of(run: str) -> "Tools":
     from nightshift.weekend.sessions import Tools
 
-    return Tools(_connection, utc_now, time.sleep, _run(), os.environ)
+    return Tools(_connection, utc_now, time.sleep, run, os.environ)
 
 
 def _connection(conn_id: str) -> "ConnectionFacts":

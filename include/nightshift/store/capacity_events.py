@@ -63,6 +63,27 @@ def list_events(
     return [{name: getattr(row, name) for name in _COLUMNS} for row in connection.execute(query)]
 
 
+def last_event(connection: Connection, event: str, ref: str) -> dict[str, Any] | None:
+    """Give the newest event of a kind about something."""
+    query = select(CapacityEvent).where(CapacityEvent.event == event, CapacityEvent.ref == ref)
+    row = connection.execute(query.order_by(CapacityEvent.id.desc()).limit(1)).one_or_none()
+    return {name: getattr(row, name) for name in _COLUMNS} if row else None
+
+
+def was_noted(
+    connection: Connection, event: str, ref: str, key: str, since: dt.datetime | None = None
+) -> bool:
+    """Tell whether an event with this ``key`` in its detail was appended, since then if given."""
+    query = select(CapacityEvent.id).where(
+        CapacityEvent.event == event,
+        CapacityEvent.ref == ref,
+        CapacityEvent.detail["key"].astext == key,
+    )
+    if since is not None:
+        query = query.where(CapacityEvent.at >= since)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 _COLUMNS = ("id", "at", "run_id", "actor", "event", "ref", "detail")
 
 

@@ -16,8 +16,9 @@ from nightshift.domain.capacity.plans import (
 )
 from nightshift.domain.capacity.policies import CapacityPolicy
 from nightshift.domain.capacity.policies_pools import OnBlocked
-from nightshift.domain.capacity.policies_targets import Barrier, Measure, OnTimeout, Tier
+from nightshift.domain.capacity.policies_targets import Barrier, OnTimeout, Tier
 from nightshift.domain.capacity.targets import FieldName, LiveTarget, ObjectKind
+from nightshift.domain.counting import counted
 from nightshift.domain.leases.records import Lease, StepState
 from nightshift.domain.windows.spans import Window
 from nightshift.errors import Conflict, NightshiftError, PermanentError
@@ -26,6 +27,7 @@ from nightshift.weekend.hands import Hands
 from nightshift.weekend.lowering import lower_targets
 from nightshift.weekend.resting import NodeCare, rest_node
 from nightshift.weekend.restoring import Restored, compensate
+from nightshift.weekend.verifying import Holds, keeps_bound
 
 SETTLE_PATIENCE = dt.timedelta(minutes=5)
 """A proposal: how long a lowered tier may take to shrink before the next is lowered."""
@@ -33,8 +35,6 @@ STEPS_PATIENCE = dt.timedelta(minutes=15)
 """A proposal: how long maximums may take to come down in steps."""
 UNDO_PATIENCE = dt.timedelta(minutes=30)
 """A proposal: how long an undoing may take before the rest is left to ``capacity_reconcile``."""
-VERIFY_PATIENCE = dt.timedelta(minutes=10)
-"""A proposal: how long a measure may take to come back within its bound."""
 _LOOK_SECONDS = 5.0
 _ENDED = frozenset({
     StepState.VERIFIED, StepState.SKIPPED, StepState.BLOCKED, StepState.CONFLICT,
@@ -69,7 +69,7 @@ class Apply:
     care: NodeCare | None = None
     mark: Callable[[Sequence[str]], int] = lambda _: 0
     count_pods: Callable[[Barrier], int] = lambda _: 0
-    holds: Callable[[Measure], bool] = lambda _: True
+    holds: Holds = lambda _: True
 
     @property
     def window(self) -> Window:
@@ -136,7 +136,10 @@ def lower_tiers(apply: Apply) -> str:
         if why := _wait_barrier(apply, tier):
             skip_nodes.append(why)
         for measure in tier.verify:
-            _verify(apply, tier, measure)
+            if not keeps_bound(measure, apply.holds, apply.hands):
+                raise ApplyFailed(
+                    f"after the tier {name} was lowered, {measure.query} is out of bounds"
+                )
     return "; ".join(skip_nodes)
 
 
@@ -323,25 +326,9 @@ def _wait_barrier(apply: Apply, tier: Tier) -> str:
     return ""
 
 
-def _verify(apply: Apply, tier: Tier, measure: Measure) -> None:
-    """Wait until a measure has kept its bound for as long as the policy says.
-
-    :raises ApplyFailed: if it does not in time: the tier is too low.
-    """
-    until = apply.hands.clock() + measure.hold + VERIFY_PATIENCE
-    since: dt.datetime | None = None
-    while apply.hands.clock() < until:
-        now = apply.hands.clock()
-        since = (since or now) if apply.holds(measure) else None
-        if since is not None and now - since >= measure.hold:
-            return
-        apply.hands.journal.beat()
-        apply.hands.sleep(_LOOK_SECONDS)
-    raise ApplyFailed(f"after the tier {tier.name} was lowered, {measure.query} is out of bounds")
-
-
 def _at_timeout(tier: Tier, barrier: Barrier, left: int) -> str:
-    why = f"{left} pods of {barrier.no_pods} are still at work after the tier {tier.name}"
+    pods = f"{counted(left, 'pod')} of {barrier.no_pods} {'is' if left == 1 else 'are'}"
+    why = f"{pods} still at work after the tier {tier.name}"
     if barrier.on_timeout is OnTimeout.ABORT:
         raise ApplyFailed(f"{why}; the barrier says to abort")
     return why if barrier.on_timeout is OnTimeout.SKIP_NODES else ""

@@ -7,7 +7,7 @@ and lies in the cluster (``deploy/guard``).
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightshift.cluster.client import Cluster
 from nightshift.cluster.freezes import FrozenTarget, freeze, list_freezes, thaw
@@ -86,10 +86,19 @@ def audit(
     return found
 
 
-def judge(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> Verdict:
-    """Say whether something may scale up now; what is not known counts as normal."""
+def judge(
+    policy: CapacityPolicy, snapshot: ClusterSnapshot, signals: Signals | None = None
+) -> Verdict:
+    """Say whether something may scale up now; what is not known counts as normal.
+
+    :param signals: those that Prometheus and earlier looks give.
+    """
     guard = policy.guard
-    verdict = judge_surge(Signals(unready_pct=snapshot.health.unready_pct), guard)
+    if snapshot.unread:
+        return Verdict(Level.L0, SurgeKind.NONE)
+    verdict = judge_surge(
+        replace(signals or Signals(), unready_pct=snapshot.health.unready_pct), guard
+    )
     nodes = sum(not node.control_plane for node in snapshot.nodes)
     if guard.node_cap is None or nodes < guard.node_cap:
         return verdict
@@ -97,14 +106,27 @@ def judge(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> Verdict:
     return Verdict(max(verdict.level, Level.L2), verdict.kind, (*verdict.reasons, why))
 
 
+def has_gap(policy: CapacityPolicy, snapshot: ClusterSnapshot) -> bool:
+    """Tell whether an autoscaler of the policy's wants more pods than are ready."""
+    workloads = {one.id.ref: one for one in snapshot.targets}
+    scaled = [workloads.get(one.scales.ref) for one in _own(policy, snapshot) if one.scales]
+    return any(
+        live is not None and live.status.ready < live.capacity(FieldName.REPLICAS)
+        for live in scaled
+    )
+
+
 def keep_guard(
-    cluster: Cluster, policy: CapacityPolicy, snapshot: ClusterSnapshot, now: dt.datetime
+    cluster: Cluster,
+    policy: CapacityPolicy,
+    snapshot: ClusterSnapshot,
+    verdict: Verdict,
+    now: dt.datetime,
 ) -> Iterator[str]:
     """Freeze, keep frozen or thaw the policy's autoscalers; says what was done and why.
 
     A freeze ends when its time is over, or after some looks without a sign, whichever is first.
     """
-    verdict = Verdict(Level.L0, SurgeKind.NONE) if snapshot.unread else judge(policy, snapshot)
     frozen = list_freezes(cluster)
     decision = next_freeze(_in_force(frozen), verdict, policy.guard, now)
     match decision.act:

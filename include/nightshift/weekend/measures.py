@@ -1,5 +1,6 @@
 """Numbers that Prometheus gives: alerts that forbid a Friday, and what must hold after a tier."""
 
+import datetime as dt
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,14 +25,23 @@ class Prometheus:
         :raises ClusterUnavailable: if it does not answer.
         :raises Invalid: if it refuses the query.
         """
+        return max(self.values(query), default=math.nan)
+
+    def values(self, query: str, at: dt.datetime | None = None) -> list[float]:
+        """Ask for a number a series, as of an instant; None is now.
+
+        :raises ClusterUnavailable: if it does not answer.
+        :raises Invalid: if it refuses the query.
+        """
+        params = {"query": query, **({"time": str(at.timestamp())} if at else {})}
         try:
-            answer = self.http.get("/api/v1/query", params={"query": query})
+            answer = self.http.get("/api/v1/query", params=params)
             body: Any = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise ClusterUnavailable(f"Prometheus at {self.http.base_url}: {error}") from error
         if not isinstance(body, dict) or body.get("status") != "success":
             raise Invalid(f"Prometheus refuses {query!r}: {str(body)[:200]}")
-        return max(_numbers(body.get("data")), default=math.nan)
+        return list(_numbers(body.get("data")))
 
 
 def prometheus(connection: ConnectionFacts, timeout_seconds: float = 20.0) -> Prometheus:

@@ -31,6 +31,7 @@ from nightshift.weekend.reconciling import Mended, end_deadlines, reconcile
 from nightshift.weekend.restoring import Due as IsDue
 from nightshift.weekend.restoring import Restored, restore
 from nightshift.weekend.sessions import LOCK, Session
+from nightshift.weekend.verifying import verify_raised
 
 
 class NotApproved(PermanentError):
@@ -230,6 +231,14 @@ def raise_all(
         return restore(hands, due or session.due(), chosen, until)
 
 
+def verify_up(session: Session, journal: Journal) -> list[str]:
+    """Say which of the tiers' measures are out of bounds now that all is back; changes nothing.
+
+    Holds no lock: it waits for minutes, and nobody has to wait for it.
+    """
+    return verify_raised(session.the_policy(), session.holds, session.hands(journal))
+
+
 def mend(session: Session, journal: StoreJournal, patience: dt.timedelta) -> Mended:
     """Mend what crashes, a lost store and people left behind, and bring back what is due."""
     until = session.tools.clock() + patience
@@ -252,7 +261,8 @@ def holding(session: Session) -> Iterator[Lock]:
 
     :raises Conflict: if somebody else holds it.
     """
-    with hold_lock(session.cluster, LOCK, session.tools.actor, session.tools.clock) as lock:
+    tools = session.tools
+    with hold_lock(session.cluster, LOCK, tools.actor, tools.clock, tools.sleep) as lock:
         yield lock
 
 

@@ -24,7 +24,7 @@ from nightshift.errors import ConfigError, NightshiftError, RetryableError
 from nightshift.nodepools.building import build_drivers
 from nightshift.nodepools.drivers import NodePoolDriver, Tempo
 from nightshift.settings import Settings
-from nightshift.store.capacity_records import RunKind, RunRecord
+from nightshift.store.capacity_records import RunId, RunKind, RunRecord
 from nightshift.store.capacity_runs import begin_run
 from nightshift.store.engines import Engine, transaction, writer_engine
 from nightshift.weekend.airflow_pools import RestPools, rest_pools
@@ -34,10 +34,12 @@ from nightshift.weekend.finding import Found, find_leased, leases_by_annotations
 from nightshift.weekend.hands import Hands
 from nightshift.weekend.journals import AnnotationJournal, Journal, StoreJournal
 from nightshift.weekend.measures import firing, prometheus
+from nightshift.weekend.notices import Notices
 from nightshift.weekend.planning import lease_is_due, open_window, read_facts, read_ledger
 from nightshift.weekend.reconciling import Mending
 from nightshift.weekend.resting import NodeCare
 from nightshift.weekend.restoring import Due
+from nightshift.weekend.signals import ANSWER_SECONDS, SeenSignals, read_signals, unknown_line
 from nightshift.weekend.targets import AllTargets
 
 LOCK = "nightshift-capacity"
@@ -118,6 +120,13 @@ class Session:
         """Give the journal of a restore that has only what lies on the objects."""
         return AnnotationJournal(lambda: leases_by_annotations(self.found()).leases)
 
+    def notices(self, run: RunId | None = None) -> Notices:
+        """Give what tells people."""
+        tools = self.tools
+        return Notices(
+            self.the_policy(), tools.connections, self.engine, tools.clock, tools.actor, run
+        )
+
     def hands(self, journal: Journal) -> Hands:
         """Give what steps work with."""
         targets = AllTargets(self.cluster, self.drivers, self.airflow)
@@ -165,7 +174,7 @@ class Session:
             self.care(),
             mark=lambda nodes: mark_pods(self.cluster, nodes),
             count_pods=lambda barrier: _count_pods(self.cluster, barrier),
-            holds=self._holds,
+            holds=self.holds,
         )
 
     def mending(self, journal: StoreJournal) -> Mending:
@@ -190,7 +199,7 @@ class Session:
 
         return is_due
 
-    def _holds(self, measure: Measure) -> bool:
+    def holds(self, measure: Measure) -> bool:
         """Ask Prometheus whether a measure keeps its bound; no answer is no."""
         conn_id = self.the_policy().prometheus
         if conn_id is None:
@@ -199,6 +208,19 @@ class Session:
             return measure.holds(prometheus(self.tools.connections(conn_id)).value(measure.query))
         except RetryableError:
             return False
+
+    def signals(self) -> SeenSignals:
+        """Read what the policy's guard watches; what cannot be read is said, not raised."""
+        policy = self.the_policy()
+        queries = policy.guard.signals
+        if not queries or policy.prometheus is None:
+            return SeenSignals()
+        try:
+            server = prometheus(self.tools.connections(policy.prometheus), ANSWER_SECONDS)
+        except NightshiftError as error:
+            lines = (unknown_line(name, str(error)) for name in queries)
+            return SeenSignals(unknown=tuple(lines))
+        return read_signals(server, queries, self.tools.clock())
 
     def _airflow_pools(self) -> tuple[list[LiveTarget], tuple[str, ...]]:
         if self.airflow is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from nightshift.domain.capacity.plans import NODES_TIER, Action, ActionKind, CapacityPlan, Skip
 from nightshift.domain.capacity.targets import FieldName, describe_value
+from nightshift.domain.counting import counted
 from nightshift.domain.printable import printable_line
 from nightshift.domain.windows.due import format_duration
 
@@ -148,8 +149,9 @@ def _summary(plan: CapacityPlan) -> Iterable[str]:
     others = len(plan.actions) - nodes
     evictions = sum(one.evictions for one in plan.actions)
     yield (
-        f"{others} targets lowered, {nodes} of {plan.risk.ready_nodes} nodes rest with "
-        f"{evictions} evictions, {len(plan.skips)} left as they are."
+        f"{counted(others, 'target')} lowered, {nodes} of {counted(plan.risk.ready_nodes, 'node')} "
+        f"{'rests' if nodes == 1 else 'rest'} with {counted(evictions, 'eviction')}, "
+        f"{len(plan.skips)} left as {'it is' if len(plan.skips) == 1 else 'they are'}."
     )
     yield f"The window is {format_duration(plan.up - plan.down)} long."
     blocked = plan.why_not_apply()

@@ -38,6 +38,7 @@ from nightshift.domain.capacity.targets import (
     LiveTarget,
     ObjectKind,
 )
+from nightshift.domain.counting import counted
 from nightshift.domain.leases.records import ReturnRules, lease_id
 from nightshift.domain.leases.recoveries import ENOUGH_WINDOW
 from nightshift.domain.windows.due import format_duration, window_id
@@ -164,7 +165,9 @@ def _pool_rule(policy: CapacityPolicy) -> OnConflict:
 
 
 def _why_bounds(pool: NodePool, kept: int) -> str:
-    return f"{kept} nodes stay in the pool {pool.name}; nobody is to fill it again meanwhile"
+    stay = "stays" if kept == 1 else "stay"
+    nodes = counted(kept, "node")
+    return f"{nodes} {stay} in the pool {pool.name}; nobody is to fill it again meanwhile"
 
 
 def _number(
@@ -200,6 +203,7 @@ def _number(
 
 def _rest(victim: Victim, order: int, window: str, *, remove: bool) -> Action:
     target = victim.node.target
+    fit = "it fits" if victim.evictions == 1 else "they fit"
     waits = f", {victim.waits} waited for" if victim.waits else ""
     warnings = () if remove else (
         f"the driver {victim.pool.driver} removes no node of our choice: it costs money until an "
@@ -212,7 +216,7 @@ def _rest(victim: Victim, order: int, window: str, *, remove: bool) -> Action:
         target=target.id,
         before={FieldName.UNSCHEDULABLE: target.fields.get(FieldName.UNSCHEDULABLE)},
         applied={FieldName.UNSCHEDULABLE: True},
-        reason=f"{victim.evictions} pods to evict{waits}; they fit on the nodes that stay",
+        reason=f"{counted(victim.evictions, 'pod')} to evict{waits}; {fit} on the nodes that stay",
         lease_id=lease_id(window, order, target.id),
         rules=ReturnRules(OnConflict.MAX),
         warnings=warnings,

@@ -18,6 +18,7 @@ from nightshift.domain.capacity.policies_rules import (
     Cost,
     Guard,
     Notification,
+    NotifyOn,
     RestoreRules,
 )
 from nightshift.domain.capacity.policies_targets import Measure, Target, TargetKind, Tier
@@ -103,6 +104,10 @@ class CapacityPolicy:
         for tier in self.tiers:
             yield from tier.verify
         yield from self.limits.abort_if
+
+    def told_of(self, event: NotifyOn) -> Iterator[Notification]:
+        """Give everybody who is told of an event."""
+        return (one for one in self.notify if event in one.on)
 
     def is_protected(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Tell whether a pod or workload with these labels must be left alone."""

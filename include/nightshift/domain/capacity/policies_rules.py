@@ -85,6 +85,18 @@ class RestoreRules:
         return self.exceptions.get(target, self.on_conflict)
 
 
+class SignalName(StrEnum):
+    """What a surge is judged by; the words are the policy's."""
+
+    REQUESTS = "requests"
+    USEFUL_WORK = "usefulWork"
+    REFUSALS = "refusals"
+    SERVER_ERRORS = "serverErrors"
+    CPU = "cpu"
+    CLIENTS = "clients"
+    QUEUE = "queue"
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """When scale-up is frozen although demand asks for it.
@@ -95,6 +107,7 @@ class Guard:
     :param ttl: how long a freeze lasts at most.
     :param node_cap: nodes of the cluster; None is no cap.
     :param cost_alarm_ratio: cost against the forecast; None never alarms.
+    :param signals: PromQL for each signal that is watched; each gives one number.
     """
 
     requests_ratio: float = 3.0
@@ -103,6 +116,7 @@ class Guard:
     ttl: timedelta = timedelta(minutes=30)
     node_cap: int | None = None
     cost_alarm_ratio: float | None = 1.3
+    signals: Mapping[SignalName, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

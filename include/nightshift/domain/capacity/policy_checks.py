@@ -204,5 +204,6 @@ def _replicas_at_most(budget: ConnectionBudget, policy: CapacityPolicy) -> dict[
 
 
 def _check_measures(policy: CapacityPolicy) -> Iterator[PolicyFault]:
-    if policy.prometheus is None and any(True for _ in policy.measures()):
+    asks = bool(policy.guard.signals) or any(True for _ in policy.measures())
+    if policy.prometheus is None and asks:
         yield PolicyFault(("spec", "prometheus"), "lacks the connection that answers the measures")

@@ -40,14 +40,17 @@ from nightshift.weekend.operations import (
     publish,
     raise_all,
     read_plan,
+    verify_up,
 )
 from nightshift.weekend.policies import load_policy, policy_path
 from nightshift.weekend.restoring import Restored
 from nightshift.weekend.sessions import Session, Tools, open_session
 from nightshift.weekend.targets import AllTargets
+from nightshift.weekend.telling import Links, tell_blocked, tell_plan
 
 log = logging.getLogger(__name__)
 
+NOWHERE = Links()
 UP_PATIENCE = dt.timedelta(minutes=90)
 """How long one try of a restore stays; the next try goes on."""
 MEND_PATIENCE = dt.timedelta(minutes=10)
@@ -97,7 +100,9 @@ def why_not_down(settings: Settings, tools: Tools) -> str:
         return "" if isinstance(due, Down) else due.reason
 
 
-def publish_plan(settings: Settings, tools: Tools, run: str, asked: Asked) -> dict[str, Any]:
+def publish_plan(
+    settings: Settings, tools: Tools, run: str, asked: Asked, links: Links = NOWHERE
+) -> dict[str, Any]:
     """Plan, write the plan down, and say whether a person must approve it."""
     with opened(settings, tools) as session:
         _hold(session, asked.hold)
@@ -105,6 +110,7 @@ def publish_plan(settings: Settings, tools: Tools, run: str, asked: Asked) -> di
         if asked.targets:
             _publish_part(session, journal, asked.targets)
         published = publish(session, journal)
+        tell_plan(session, journal, published, links, asks=not asked.dry_run)
         lines = diff_lines(diff_plan(published.plan))
         for line in lines:
             log.info("%s", line)
@@ -117,6 +123,8 @@ def publish_plan(settings: Settings, tools: Tools, run: str, asked: Asked) -> di
             "approve": list(published.approve),
             "blocked": list(published.blocked) + (["a dry run"] if asked.dry_run else []),
             "diff": "\n".join(lines),
+            "timeout_seconds": session.the_policy().approval.timeout.total_seconds(),
+            "not_told": session.notices(journal.run).not_told(),
         }
 
 
@@ -186,7 +194,9 @@ def compensate_run(settings: Settings, tools: Tools, run: str) -> str:
         return describe(undone)
 
 
-def report_down(settings: Settings, tools: Tools, run: str) -> dict[str, Any]:
+def report_down(
+    settings: Settings, tools: Tools, run: str, links: Links = NOWHERE
+) -> dict[str, Any]:
     """Sum a run up. Fails if a step failed, or could not be undone.
 
     :raises PermanentError: with the steps that need a person.
@@ -200,10 +210,16 @@ def report_down(settings: Settings, tools: Tools, run: str) -> dict[str, Any]:
                 end_run(connection, journal.run, RunState.DONE, "", tools.clock())
         for step in steps:
             log.info("%s %s: %s", step.ref, step.state, step.reason)
+        if row is not None and row.plan_hash:
+            tell_blocked(session, journal, read_plan(row), steps, links)
+        not_told = session.notices(journal.run).not_told()
+        for line in not_told:
+            log.warning("%s", line)
         bad = [one for one in steps if one.state is StepState.FAILED]
         if bad or (row is not None and row.state is RunState.COMPENSATED):
             raise PermanentError(f"the run was undone: {_say(bad)}")
-        return {str(state): sum(one.state is state for one in steps) for state in StepState}
+        counts = {str(state): sum(one.state is state for one in steps) for state in StepState}
+        return {**counts, "not_told": not_told}
 
 
 def why_not_up(settings: Settings, tools: Tools) -> str:
@@ -232,6 +248,23 @@ def raise_step(settings: Settings, tools: Tools, run: str) -> str:
         if not restored.complete:
             raise PermanentError(f"not everything is back: {describe(restored)}")
         return describe(restored)
+
+
+def verify_step(settings: Settings, tools: Tools, run: str) -> None:
+    """Ask the tiers' measures once all is back. Lowers nothing, whatever they say.
+
+    :raises PermanentError: with those that are out of bounds, which marks the run.
+    """
+    with opened(settings, tools) as session:
+        journal = session.journal(session.record(run, RunKind.UP))
+        faults = verify_up(session, journal)
+        state, why = RunState.FAILED if faults else RunState.DONE, "; ".join(faults)
+        with transaction(journal.engine) as connection:
+            end_run(connection, journal.run, state, why[:2000], tools.clock())
+        if not faults:
+            return
+        journal.note("verify failed", "", faults=faults)
+        raise PermanentError(f"everything is back, but not well: {why}")
 
 
 def reconcile_step(settings: Settings, tools: Tools, run: str) -> list[str]:
