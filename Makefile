@@ -82,7 +82,7 @@ bench-night: setup ## 200 synthetic scans through the full Dag, against the idea
 	@$(BIN)/python -m bench.night --data $(DATA)-bench --scans $(or $(N),200)
 
 bench-placement: setup ## placement against rivals and bounds, simulated; FULL=1: all sizes, OPENB=folder
-	@$(BIN)/python -m bench.placement $(if $(FULL),--full) $(if $(OPENB),--openb $(OPENB))
+	@$(BIN)/python -m bench.placement $(if $(FULL),--full) $(if $(OPENB),--openb $(OPENB)) $(ARGS)
 
 BENCH_KUBE := --fake --data $(CURDIR)/.nightshift-kube/bench
 

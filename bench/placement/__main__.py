@@ -2,8 +2,9 @@
 
     make bench-placement            quick: 90 and 500 nodes, 2 seeds
     make bench-placement FULL=1     20 to 5,000 nodes, 5 seeds, more fills and drifts
+    make bench-placement ARGS="--full --seeds 1 --nodes 3000"
 
-Writes a Markdown table and all figures as JSON, and prints as it goes.
+Writes a Markdown table and, after every workload, all figures as JSON; prints as it goes.
 """
 
 import argparse
@@ -40,15 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     scale = measure_scale()  # first, as the peak of memory is the whole process's
     records: list[Record] = []
-    for group, work, share in _cases(options.full, options.seeds or (5 if options.full else 2)):
-        records += run_case(group, work, share)
-    if options.openb:
-        nodes, batch = read_openb(options.openb)
-        records += _run("openb", Workload(Mix.COMMON, len(nodes), 0), 0.0, nodes, nodes, batch)
+    for found in _run_all(options):
+        records += found
+        document = {"scale": scale, "worst": worst(records), "runs": [r.to_json() for r in records]}
+        (out / "placement.json").write_text(json.dumps(document, indent=1))
     text = _report(records, scale)
     (out / "placement.md").write_text(text)
-    document = {"scale": scale, "worst": worst(records), "runs": [r.to_json() for r in records]}
-    (out / "placement.json").write_text(json.dumps(document, indent=1))
     print(text)
     print(f"written: {out / 'placement.md'}, {out / 'placement.json'}")
     return 0
@@ -58,9 +56,19 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench.placement", description=__doc__)
     parser.add_argument("--full", action="store_true", help="all sizes; takes an hour or more")
     parser.add_argument("--seeds", type=int, default=0, help="how many; 2, or 5 with --full")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[], help="only these sizes")
     parser.add_argument("--openb", type=Path, help="the folder with openb's two CSV files")
     parser.add_argument("--out", type=Path, default=Path(".nightshift-bench"), help="a folder")
     return parser
+
+
+def _run_all(options: argparse.Namespace) -> Iterator[list[Record]]:
+    for group, work, share in _cases(options.full, options.seeds or (5 if options.full else 2)):
+        if not options.nodes or work.nodes in options.nodes:
+            yield run_case(group, work, share)
+    if options.openb:
+        nodes, batch = read_openb(options.openb)
+        yield _run("openb", Workload(Mix.COMMON, len(nodes), 0), 0.0, nodes, nodes, batch)
 
 
 def _cases(full: bool, seeds: int) -> Iterator[tuple[str, Workload, float]]:

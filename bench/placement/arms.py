@@ -32,7 +32,7 @@ from nightshift.domain.resources import Resources
 ALL_RIGHTS = Rights((1, 36), patch_pod_status=True, patch_nodes=True)
 _SOFT = "preferredDuringSchedulingIgnoredDuringExecution"
 _HARD = "requiredDuringSchedulingIgnoredDuringExecution"
-_FOLLOW_UPS = 5
+FOLLOW_UPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def run_arm(
             followed = True
             run.follow_up(batch[number:])
         run.start(demand)
-    for _ in range(_FOLLOW_UPS if arm.follows_up else 0):
+    for _ in range(FOLLOW_UPS if arm.follows_up else 0):
         waiting = [demand for demand in batch if demand.shard not in run.node_of]
         if not waiting or not run.follow_up(waiting):
             break

@@ -3,6 +3,7 @@
 Cordons, taints and labels, each taken back at the end of its case.
 """
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -181,3 +182,11 @@ def test_node_tells_what_is_allocatable_and_that_it_is_ready(api: Api) -> None:
         assert {"cpu", "memory", "pods"} <= set(node["status"]["allocatable"])
         assert condition(node, "Ready")["status"] == "True"
         assert node["metadata"]["labels"]["kubernetes.io/hostname"]
+
+
+def test_new_node_has_a_spec_and_offers_its_capacity(api: Api) -> None:
+    name = f"bare-{uuid.uuid4().hex[:8]}"
+    made = api.create("nodes", {"metadata": {"name": name}, "status": {"capacity": {"cpu": "2"}}})
+    api.delete("nodes", name)
+    assert isinstance(made["spec"], dict)
+    assert made["status"]["allocatable"] == {"cpu": "2"}

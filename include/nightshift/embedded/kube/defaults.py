@@ -223,6 +223,13 @@ def _network_policy(obj: Object) -> None:
         spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
 
 
+def _node(obj: Object) -> None:
+    _spec(obj)
+    status = obj.get("status") or {}
+    if "capacity" in status:
+        status.setdefault("allocatable", dict(status["capacity"]))
+
+
 _FILLERS: dict[str, Callable[[Object], None]] = {
     "pods": default_pod,
     "deployments.apps": _deployment,
@@ -233,6 +240,7 @@ _FILLERS: dict[str, Callable[[Object], None]] = {
     "cronjobs.batch": _cronjob,
     "horizontalpodautoscalers.autoscaling": _autoscaler,
     "limitranges": _limit_range,
+    "nodes": _node,
     "networkpolicies.networking.k8s.io": _network_policy,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
