@@ -18,7 +18,7 @@ help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-21s %s\n", $$1, $$2}'
 
 .PHONY: setup demo demo-weekend up down status test test-nights test-kube test-weekends lint docs lock clean
-.PHONY: bench-night bench-placement bench-placement-kube
+.PHONY: bench-night bench-placement bench-placement-kube bench-waves
 setup: $(VENV)/.done $(SCANNER_VENV)/.done ## make both environments (done by the other targets)
 
 UV := $(VENV)/bin/uv
@@ -83,6 +83,9 @@ bench-night: setup ## 200 synthetic scans through the full Dag, against the idea
 
 bench-placement: setup ## placement against rivals and bounds, simulated; FULL=1: all sizes, OPENB=folder
 	@$(BIN)/python -m bench.placement $(if $(FULL),--full) $(if $(OPENB),--openb $(OPENB)) $(ARGS)
+
+bench-waves: setup ## batches of up to 8 times the free room: order, brake and accounts in turns, simulated
+	@$(BIN)/python -m bench.placement.waves $(ARGS)
 
 BENCH_KUBE := --fake --data $(CURDIR)/.nightshift-kube/bench
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bench.placement.leftovers import fragmented_share, opened_cores
 from bench.placement.simulator import FastScheduler
 from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node
@@ -63,6 +64,8 @@ class Result:
     :param plan_seconds: of planning, follow-ups included.
     :param affinity_bytes: JSON of the affinity of all pods together.
     :param calls: to the API server to start the pods.
+    :param cores: of the idle nodes opened.
+    :param fragmented: the part of what is free at the end that one more such pod could not use.
     """
 
     arm: str
@@ -74,6 +77,8 @@ class Result:
     plan_seconds: float
     affinity_bytes: int
     calls: int
+    cores: float
+    fragmented: float
 
 
 def arms(names: Iterable[str] = ()) -> list[Arm]:
@@ -189,7 +194,7 @@ class _Run:
 
     def result(self) -> Result:
         """Sum up."""
-        touched = set(self.node_of.values())
+        touched, nodes = set(self.node_of.values()), tuple(self._now.values())
         return Result(
             self._arm.name,
             len(self._batch),
@@ -200,6 +205,8 @@ class _Run:
             self._seconds,
             self._bytes,
             self._calls,
+            opened_cores(nodes, touched),
+            fragmented_share(nodes, tuple(self._batch.values()), self.node_of),
         )
 
     def _snapshot(self) -> list[Node]:

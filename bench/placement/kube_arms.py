@@ -18,6 +18,7 @@ from bench.placement.kube_objects import (
     set_pool_labels,
     start_pods,
 )
+from bench.placement.leftovers import fragmented_share, opened_cores
 from nightshift.cluster.client import Cluster
 from nightshift.cluster.nodes import read_snapshot
 from nightshift.domain.ids import NodeName, ShardName
@@ -97,6 +98,7 @@ class _KubeRun:
     ) -> None:
         self._cluster = cluster
         self._arm = arm
+        self._now = now
         self._busy = {node.name: node.busy for node in now}
         self._batch = batch
         self._patience = patience
@@ -182,4 +184,6 @@ class _KubeRun:
             self._seconds,
             self._bytes,
             self._calls,
+            opened_cores(self._now, touched),
+            fragmented_share(self._now, self._batch, self.node_of),
         )

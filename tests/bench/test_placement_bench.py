@@ -9,13 +9,18 @@ import pytest
 from bench.placement.__main__ import run_case
 from bench.placement.arms import Arm, arms, run_arm
 from bench.placement.exact import dual_bound
+from bench.placement.leftovers import fragmented_share, opened_cores
 from bench.placement.openb import read_openb
 from bench.placement.results import Record, quartiles, table, worst
 from bench.placement.workloads import MIXES, WEIRD, Mix, Workload, drift, make_batch, make_nodes
+from nightshift.domain.ids import NodeName, ShardName
+from nightshift.domain.nodes import Node
 from nightshift.domain.placement.pack import PackStrategy
+from nightshift.domain.placement.plans import ShardDemand
 from nightshift.domain.placement.ratio import compute_ratio
-from nightshift.domain.resources import sum_resources
+from nightshift.domain.resources import Resources, sum_resources
 
+GIB = 1 << 30
 SMALL = Workload(Mix.BIMODAL, 30, 3)
 
 
@@ -85,6 +90,22 @@ def test_a_case_runs_every_arm_and_makes_tables(capsys: pytest.CaptureFixture[st
     figures = worst(records)
     assert figures["pack soft, followed up"]["stuck"] == 0
     json.dumps([record.to_json() for record in records])
+
+
+def test_leftovers_are_cores_opened_and_room_that_the_next_pod_cannot_use() -> None:
+    def node(name: str, busy: bool) -> Node:
+        return Node(name=NodeName(name), allocatable=Resources(4000, 4 * GIB), busy=busy)
+
+    nodes = [node("a", True), node("b", False), node("c", False)]
+    batch = [
+        ShardDemand(ShardName("large"), Resources(3000, GIB)),
+        ShardDemand(ShardName("small"), Resources(1000, GIB)),
+    ]
+    where = {ShardName("large"): NodeName("a"), ShardName("small"): NodeName("b")}
+    assert opened_cores(nodes, set(where.values())) == 4.0
+    # The large one cannot use what is left on a: 1 of 8 cores and 3 of 10 GiB, half of the time.
+    assert fragmented_share(nodes, batch, where) == pytest.approx((1 / 8 + 3 / 10) / 4)
+    assert fragmented_share(nodes, batch, {}) == 0.0
 
 
 def test_quartiles_of_one_and_of_many() -> None:
