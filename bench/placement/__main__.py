@@ -26,7 +26,7 @@ from nightshift.domain.placement.pack import PackStrategy
 from nightshift.domain.placement.plans import ShardDemand
 
 RIVALS = ("default", "MostAllocated", "ratio", "ratio-walk")
-LEVELS = ("soft", "nominate", "pool", "pool+nominate")
+LEVELS = ("soft", "names", "nominate", "pool", "pool+nominate")
 WALKED_TO = 1000
 """The ratio ranked again for each pod takes minutes on larger clusters."""
 PROVEN_TO = 500

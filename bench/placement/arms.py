@@ -228,7 +228,7 @@ class _Run:
         """Read a placement's affinity as the scheduler would, and give its size; once for each."""
         if placement is None:
             return (), None, 0
-        key = (placement.terms, placement.tiers, placement.pool)
+        key = (placement.terms, placement.tiers, placement.pool, placement.spare)
         if key not in self._terms:
             affinity = placement.affinity()
             self._terms[key] = (*_parse(affinity), len(json.dumps(affinity)))

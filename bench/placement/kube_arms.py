@@ -53,7 +53,9 @@ def list_arms(nodes: int, drifts: bool, most_allocated: bool = True) -> list[Kub
         found.append(KubeArm("MostAllocated", profile=MOST_ALLOCATED))
     levels = [SteeringChoice.SOFT]
     if nodes >= 100:
-        levels += [SteeringChoice.NOMINATE, SteeringChoice.POOL_NOMINATE]
+        levels += [
+            SteeringChoice.NAMES, SteeringChoice.NOMINATE, SteeringChoice.POOL_NOMINATE,
+        ]  # fmt: skip
     for level in levels:
         strategy = PackStrategy(level, ALL_RIGHTS)
         found.append(KubeArm(f"pack {level}", strategy))

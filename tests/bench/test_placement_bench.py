@@ -86,7 +86,7 @@ def test_a_case_runs_every_arm_and_makes_tables(capsys: pytest.CaptureFixture[st
     assert "pack pool+nominate, followed up" in capsys.readouterr().out
     text = table(records, "title", lambda record: record.work.mix)
     assert text.splitlines()[2] == "| arm | bimodal |"
-    assert len(text.splitlines()) == 4 + 12
+    assert len(text.splitlines()) == 4 + 14
     figures = worst(records)
     assert figures["pack soft, followed up"]["stuck"] == 0
     json.dumps([record.to_json() for record in records])

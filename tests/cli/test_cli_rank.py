@@ -75,8 +75,8 @@ def test_above_100_nodes_the_schedulers_sample_is_mentioned(tmp_path: Path) -> N
     with running_server(tmp_path / "large", nodes) as server:
         result = call("rank", "-f", batch, "--strategy", "ratio", environ=environ_of(server))
         packed = call("rank", "-f", batch, environ=environ_of(server))
-    for shown in (result, packed):
-        assert "steering pool: 200 nodes: the scheduler scores 100 of them for a pod" in shown.out
+    for shown, level in ((result, "pool"), (packed, "names")):
+        assert f"steering {level}: 200 nodes: the scheduler scores 100 of them for" in shown.out
         assert "NIGHTSHIFT_PRIORITY_CLASS=nightshift-scans" in shown.out
     assert result.out.count("- weight: ") == 16
 

@@ -125,18 +125,36 @@ def test_a_dry_run_prints_what_kubectl_could_create_and_creates_nothing(
         quiet.cluster.create(quiet.cluster.path("jobs", group=GROUP), planned)
 
 
-def test_where_the_scheduler_only_samples_the_run_says_what_to_expect(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("strategy", "said", "hosts"),
+    [
+        ("pack", "steering names: pods require one of up to 64 nodes, and prefer theirs", 64),
+        ("spread", "steering soft: pods prefer theirs; predicted hit rate 67%; a night in", 0),
+    ],
+)
+def test_where_the_scheduler_only_samples_pods_get_a_list_of_hosts_and_no_gate(
+    tmp_path: Path, strategy: str, said: str, hosts: int
 ) -> None:
     nodes = tuple(NodeSpec(f"n{number:03d}", "4", "16Gi") for number in range(150))
+    options = ("--timeout", "1", "--strategy", strategy)
     with running_server(tmp_path / "c", nodes) as server:
         environ = {**environ_of(server), "NIGHTSHIFT_STEERING": "nominate"}
-        result = call("run", "-f", write_batch(tmp_path, job()), "--timeout", "1", environ=environ)
+        result = call("run", "-f", write_batch(tmp_path, job()), *options, environ=environ)
         with connected_to(server) as cluster:
             jobs = list(cluster.iterate("/apis/batch/v1/namespaces/default/jobs"))
-    assert "predicted hit rate 67%; a night in Airflow can nominate pods" in result.err
+    assert said.replace("theirs", "their nodes") in result.err
     (made,) = jobs
-    assert "schedulingGates" not in made["spec"]["template"]["spec"]
+    pod = made["spec"]["template"]["spec"]
+    assert "schedulingGates" not in pod
+    assert len(required_hosts(pod)) == hosts
+
+
+def required_hosts(pod: Any) -> list[str]:
+    required = pod["affinity"]["nodeAffinity"].get(
+        "requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": []}
+    )
+    rules = [rule for term in required["nodeSelectorTerms"] for rule in term["matchExpressions"]]
+    return [host for rule in rules for host in rule["values"]]
 
 
 def test_names_stand_for_the_work(quiet: Local, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """What the levels are worth on a cluster where the scheduler scores only some of the nodes."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from nightshift.clock import utc_now
 from nightshift.domain.placement.steering import SteeringChoice
+from nightshift.orchestration.steps.watching import Memory, look
 from tests.orchestration.conftest import World
 from tests.orchestration.steering_support import (
     PRIORITY_CLASS,
@@ -21,6 +24,8 @@ from tests.orchestration.steering_support import (
 )
 
 NODES, REPOSITORIES = 150, 45
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+LATER = dt.timedelta(seconds=90)
 
 
 @pytest.fixture
@@ -61,6 +66,40 @@ def test_every_nominated_pod_meets_its_node(world: World, strategy: str) -> None
     assert (outcome.predicted_rate, outcome.actual_rate) == (1.0, 1.0)
     shards = stored_shards(world, batch).values()
     assert {plan.plan["outcome"]["steering"] for plan in shards} == {"pool+nominate"}
+
+
+def test_without_any_right_every_pod_meets_its_node_by_a_list_of_hosts(world: World) -> None:
+    world.write_registry({"anna": [f"r{number}" for number in range(REPOSITORIES)]})
+    batch, items = plan_night(world, SteeringChoice.NAMES, "pack")
+    run_pods(world, batch, items)
+    outcome = world.summary(batch).placement
+    assert (outcome.level, outcome.measured, outcome.hits) == ("names", len(items), len(items))
+    assert (outcome.predicted_rate, outcome.actual_rate) == (1.0, 1.0)
+    shards = stored_shards(world, batch).values()
+    assert {plan.plan["outcome"]["steering"] for plan in shards} == {"names"}
+    with cluster_of(world) as cluster:
+        pods = list(cluster.iterate(cluster.path("pods"), labelSelector="task_id=scan"))
+    assert not any("nightshift/nominated" in pod["metadata"]["annotations"] for pod in pods)
+
+
+def test_a_pod_whose_listed_hosts_are_all_closed_gets_no_list_at_its_next_try(
+    world: World,
+) -> None:
+    world.write_registry({"anna": ["one"]})
+    batch, items = plan_night(world, SteeringChoice.NAMES, "pack")
+    shard = items[0]["labels"]["nightshift/shard"]
+    affinity = items[0]["affinity"]["nodeAffinity"]
+    (rule,) = affinity[REQUIRED]["nodeSelectorTerms"][0]["matchExpressions"]
+    with cluster_of(world) as cluster:
+        for host in rule["values"]:
+            cluster.patch(f"/api/v1/nodes/{host}", {"spec": {"unschedulable": True}})
+        (name,) = make_pods(world, items[:1])
+        seen = look(world.settings, batch, Memory(), lambda: utc_now() + LATER)
+        assert (seen.late, seen.replanned, seen.moved) == (1, 1, 0)
+        assert stored_shards(world, batch)[shard].plan["placement"].get("spare") is None
+        cluster.delete(cluster.path("pods", name), grace_seconds=0)
+    again = make_pods(world, items[:1])
+    wait_until_bound(world, again)
 
 
 def test_without_a_nomination_some_pods_miss_their_node_as_predicted(world: World) -> None:

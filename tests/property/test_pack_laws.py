@@ -15,6 +15,7 @@ from nightshift.domain.placement.affinity import HOSTNAME_LABEL, check_affinity
 from nightshift.domain.placement.pack import PackStrategy
 from nightshift.domain.placement.pack_exact import Effort
 from nightshift.domain.placement.plans import Packing, PlacementPlan, ShardDemand
+from nightshift.domain.placement.ranking import is_selected
 from nightshift.domain.placement.replans import replan
 from nightshift.domain.placement.steering import Rights, SteeringChoice
 from nightshift.domain.placement.waves import WaveOrder
@@ -24,6 +25,7 @@ from nightshift.embedded.kube.validation_faults import Faults
 from nightshift.errors import CapacityImpossible
 from tests.property.strategies_placement import GIB, ZONE, demands, nodes
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 ALL_RIGHTS = Rights((1, 36), patch_pod_status=True, patch_nodes=True)
 choices = st.sampled_from(list(SteeringChoice))
 efforts = st.sampled_from([Effort(), Effort(cells=0)])
@@ -162,6 +164,29 @@ def test_affinity_is_accepted_by_us_and_by_the_api(
     labelled = packing(plan).pool_labels
     planned = {shard.primary for shard in plan.shards} - {None}
     assert planned <= set(labelled) if level.pools else not labelled
+
+
+@given(clusters(), batches(), st.integers(2, 8))
+def test_a_list_of_hosts_is_long_and_every_one_takes_the_pod(
+    cluster: list[Node], batch: list[ShardDemand], copies: int
+) -> None:
+    many = [
+        replace(node, name=NodeName(name), labels={**node.labels, HOSTNAME_LABEL: f"host-{name}"})
+        for node in cluster
+        for name in (f"{node.name}-{copy}" for copy in range(copies))
+    ]
+    by_host = {node.labels[HOSTNAME_LABEL]: node for node in many}
+    plan = make_plan(many, batch, SteeringChoice.NAMES)
+    for shard, demand in zip(plan.shards, batch, strict=True):
+        if not shard.spare:
+            continue
+        required = shard.affinity()["nodeAffinity"][REQUIRED]["nodeSelectorTerms"]
+        listed = required[0]["matchExpressions"][0]["values"]
+        assert listed[0] == f"host-{shard.primary}"
+        assert 16 <= len(set(listed)) == len(listed) <= 64
+        for host in listed:
+            assert why_not(by_host[host], demand.request, demand.tolerations) is None
+            assert is_selected(by_host[host], demand)
 
 
 def accept(affinity: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def place_jobs(
     """Choose nodes for the Jobs and write their manifests, in the order of ``jobs``.
 
     What a pod needs is read from its manifest, so that sidecars in the template count. Pods are led
-    by preferences alone: a gate would stay on a pod that its Job makes anew when nobody is there
+    by their affinity alone: a gate would stay on a pod that its Job makes anew when nobody is there
     any more to open it, and so would a label on a node.
 
     :raises CapacityImpossible: if a job fits no node even when it is empty.
@@ -138,7 +138,7 @@ def place_jobs(
     """
     manifests = [build_job(template, one.parts) for one in jobs]
     demands = [_demand(one, manifest) for one, manifest in zip(jobs, manifests, strict=True)]
-    steered = make_plan(strategy, SteeringChoice.SOFT, Granted(Rights()), nodes, demands)
+    steered = make_plan(strategy, SteeringChoice.AUTO, Granted(Rights()), nodes, demands)
     placed = [
         build_job(template, dataclasses.replace(one.parts, affinity=shard.affinity()))
         for one, shard in zip(jobs, steered.plan.shards, strict=True)

@@ -54,8 +54,9 @@ class Prepared:
     def describe(self) -> Iterator[str]:
         """Say where the pods shall go, and how many of them should get there."""
         yield f"{len(self.jobs)} jobs: {self.steered.plan.reason}"
-        rate = self.steered.steering.hit_rate
-        told = f"steering soft: pods prefer their nodes; predicted hit rate {rate:.0%}"
+        level, rate = self.steered.steering.level, self.steered.steering.hit_rate
+        how = "require one of up to 64 nodes, and prefer" if level.confines else "prefer"
+        told = f"steering {level}: pods {how} their nodes; predicted hit rate {rate:.0%}"
         more = "; a night in Airflow can nominate pods, which meet theirs" if rate < 1.0 else ""
         yield f"{told}{more}"
 

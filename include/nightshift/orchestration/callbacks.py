@@ -12,6 +12,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from kubernetes.client import V1ContainerStateTerminated, V1Pod  # noqa: TID253 - KPO has imported it
 
+from nightshift.domain.placement.affinity import HOSTNAME_LABEL, POOL_LABEL
 from nightshift.domain.steering.scanpods import GATE, NOMINATED, parse_nominations
 from nightshift.errors import RetryableError
 from nightshift.settings import Settings
@@ -73,8 +74,11 @@ class PodSteerer(PodRecorder):
 def _level(pod: V1Pod, *, nominated: bool) -> str:
     """Say how a pod was really steered, in the words of the plan."""
     node = pod.spec.affinity.node_affinity if pod.spec.affinity else None
-    pooled = node is not None and node.required_during_scheduling_ignored_during_execution
-    return "+".join(n for n, has in (("pool", pooled), ("nominate", nominated)) if has) or "soft"
+    required = node.required_during_scheduling_ignored_during_execution if node else None
+    terms = required.node_selector_terms if required else ()
+    keys = {rule.key for term in terms for rule in term.match_expressions or ()}
+    done = {"names": HOSTNAME_LABEL in keys, "pool": POOL_LABEL in keys, "nominate": nominated}
+    return "+".join(name for name, has in done.items() if has) or "soft"
 
 
 def _record(pod: V1Pod, outcome: dict[str, Any] | None = None) -> None:

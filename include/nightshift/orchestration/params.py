@@ -55,7 +55,7 @@ def nightly_params(settings: Settings) -> dict[str, Param]:
         "steering": Param(
             settings.steering,
             type="string",
-            enum=["auto", "soft", "nominate", "pool", "pool+nominate"],
+            enum=["auto", "soft", "names", "nominate", "pool", "pool+nominate"],
             title="Steering",
             description="How firmly pods are led to their planned nodes. auto: the strongest that "
             "makes sense and is allowed. The plan says which it was, and why.",

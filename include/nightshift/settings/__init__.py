@@ -152,7 +152,7 @@ class Settings:
     steering: str = _setting(
         STEERING,
         "auto",
-        "How firmly pods are led to their planned nodes: auto, soft, nominate, pool or "
+        "How firmly pods are led to their planned nodes: auto, soft, names, nominate, pool or "
         "pool+nominate. auto is soft below 100 nodes, then the strongest that is allowed.",
     )
     wave_order: str = _setting(

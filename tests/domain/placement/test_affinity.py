@@ -77,6 +77,20 @@ def test_tiers_and_the_pool_are_kubernetes_json() -> None:
     check_affinity(required("nightshift/pool", "open", "reserve"))
 
 
+def test_spare_hosts_and_those_of_the_tiers_are_required() -> None:
+    spare, tiers = tuple(f"s{i}" for i in range(20)), (WeightedHosts(("h0", "h1"), 25),)
+    built = build_affinity((WeightedNode(NodeName("n0"), 100),), tiers, (), spare)
+    assert {"nodeAffinity": {HARD: built["nodeAffinity"][HARD]}} == required(
+        "kubernetes.io/hostname", *spare, "h0", "h1"
+    )
+
+
+def test_all_lists_with_the_longest_labels_are_small_enough() -> None:
+    names = [f"{i:02d}".ljust(63, "x") for i in range(64)]
+    tiers = (WeightedHosts(tuple(names[:32]), 25), WeightedHosts(tuple(names[32:44]), 6))
+    build_affinity((WeightedNode(NodeName("n" * 253), 100),), tiers, (), names[44:])
+
+
 def test_64_hosts_with_the_longest_labels_are_small_enough() -> None:
     names = tuple(f"{i:02d}".ljust(63, "x") for i in range(64))
     built = build_affinity((WeightedNode(NodeName("n" * 253), 100),), (WeightedHosts(names, 25),))
@@ -116,6 +130,15 @@ def test_a_weight_that_kubernetes_refuses_is_never_written(weight: int) -> None:
             {"nodeAffinity": {HARD: {"nodeSelectorTerms": [term("a")["preference"]]}}},
             "one of nightshift/pool",
             id="required name",
+        ),
+        pytest.param(
+            required("kubernetes.io/hostname", *names(15)), "15 hosts, allowed are 16", id="too few"
+        ),
+        pytest.param(
+            required("kubernetes.io/hostname", *names(65)), "65 hosts, allowed", id="too many"
+        ),
+        pytest.param(
+            required("kubernetes.io/hostname", *names(16), "n0"), "host is named twice", id="twice"
         ),
         pytest.param(wrapped(hosts(65)), "names 65 hosts", id="65 hosts"),
         pytest.param(wrapped(hosts(40), hosts(1)), "a host is named twice", id="host in two tiers"),

@@ -187,9 +187,54 @@ def test_lists_of_names_stay_short_and_differ_from_pod_to_pod() -> None:
     assert all(f"h-{s.primary}" not in s.tiers[0].to_json()["hosts"] for s in plan.shards)
 
 
+def required(plan: PlacementPlan, shard: int = 0) -> list[str]:
+    """Read the hosts that a pod is confined to."""
+    affinity = plan.shards[shard].affinity()
+    check_affinity(affinity)
+    hard = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (rule,) = hard["nodeSelectorTerms"][0]["matchExpressions"]
+    assert rule["key"] == HOSTNAME_LABEL
+    return list(rule["values"])
+
+
+def test_names_confines_pods_to_their_node_others_of_the_plan_and_empty_ones() -> None:
+    plan = PackStrategy().plan(nodes(700), pods(300, 1, 16))
+    assert packed(plan).steering.level == "names"
+    opened = {f"h-{name}" for name in packed(plan).opened}
+    for number, shard in enumerate(plan.shards):
+        listed = required(plan, number)
+        assert listed[0] == f"h-{shard.primary}"
+        assert len(set(listed)) == 64
+        assert len(opened.intersection(listed)) == 33
+    assert len({host for n in range(300) for host in required(plan, n)}) > 600
+
+
+def test_names_lists_only_nodes_that_take_such_a_pod() -> None:
+    large = [node(f"l{i:03d}", 16, 64) for i in range(40)]
+    plan = PackStrategy().plan([*nodes(100), *large], [*pods(30, 12, 40), *pods(60, 1, 4, 30)])
+    assert {host[:3] for host in required(plan)} == {"h-l"}
+    assert "h-n" in {host[:3] for n in range(30, 90) for host in required(plan, n)}
+
+
+def test_too_few_hosts_confine_nobody() -> None:
+    few = [node(f"l{i:03d}", 16, 64) for i in range(12)]
+    plan = PackStrategy().plan([*nodes(100), *few], pods(6, 12, 40))
+    assert packed(plan).steering.level == "names"
+    assert all(not shard.spare and shard.tiers for shard in plan.shards)
+
+
+def test_a_pod_that_waits_may_go_anywhere() -> None:
+    plan = PackStrategy().plan(nodes(100), pods(102, 1, 16))
+    assert [shard.waits for shard in plan.shards].count(True) == 2
+    assert all(bool(shard.spare) != shard.waits for shard in plan.shards)
+
+
 def test_a_node_without_a_hostname_label_is_named_as_a_primary_only() -> None:
     plan = PackStrategy().plan(nodes(4, labels={}), pods(3, 1, 16))
     assert tiers(plan) == [(100, ["n000"])]
+    large = PackStrategy().plan(nodes(120, labels={}), pods(3, 1, 16))
+    assert packed(large).steering.level == "names"
+    assert [shard.spare for shard in large.shards] == [(), (), ()]
 
 
 def test_nominate_names_the_node_for_the_scheduler() -> None:

@@ -17,9 +17,13 @@ NONE = Rights((1, 36))
     [
         (SteeringChoice.AUTO, 99, ALL, SteeringLevel.SOFT),
         (SteeringChoice.AUTO, 100, ALL, SteeringLevel.POOL_NOMINATE),
-        (SteeringChoice.AUTO, 100, NO_STATUS, SteeringLevel.POOL),
+        (SteeringChoice.AUTO, 100, NO_STATUS, SteeringLevel.NAMES),
         (SteeringChoice.AUTO, 100, NO_NODES, SteeringLevel.NOMINATE),
-        (SteeringChoice.AUTO, 100, NONE, SteeringLevel.SOFT),
+        (SteeringChoice.AUTO, 100, NONE, SteeringLevel.NAMES),
+        (SteeringChoice.NAMES, 3, NONE, SteeringLevel.NAMES),
+        (SteeringChoice.NOMINATE, 100, OLD, SteeringLevel.NAMES),
+        (SteeringChoice.POOL, 100, NONE, SteeringLevel.NAMES),
+        (SteeringChoice.POOL_NOMINATE, 100, NONE, SteeringLevel.NAMES),
         (SteeringChoice.NOMINATE, 3, ALL, SteeringLevel.NOMINATE),
         (SteeringChoice.NOMINATE, 3, OLD, SteeringLevel.SOFT),
         (SteeringChoice.POOL, 3, NONE, SteeringLevel.SOFT),
@@ -37,6 +41,12 @@ def test_the_nearest_possible_level_is_taken(
     assert ("Meanwhile" in steering.reason) == weakened
     if weakened:
         assert steering.reason.startswith(f"steering {choice.value} needs ")
+
+
+def test_without_a_plan_of_every_pod_names_is_weakened_too() -> None:
+    steering = choose_or_weaken(SteeringChoice.NAMES, 500, Granted(ALL), packs=False)
+    assert steering.level is SteeringLevel.SOFT
+    assert steering.reason.startswith("steering names needs the strategy pack")
 
 
 def test_remarks_are_part_of_the_reason() -> None:

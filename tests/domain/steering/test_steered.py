@@ -1,10 +1,12 @@
 """What a level adds to a plan, and what is predicted of it."""
 
+import json
+
 import pytest
 
 from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node
-from nightshift.domain.placement.affinity import PoolValue, check_affinity
+from nightshift.domain.placement.affinity import HOSTNAME_LABEL, PoolValue, check_affinity
 from nightshift.domain.placement.plans import ShardDemand
 from nightshift.domain.placement.steering import Rights, SteeringChoice, SteeringLevel
 from nightshift.domain.resources import Resources
@@ -23,9 +25,10 @@ def plan(choice: SteeringChoice, strategy: str = "spread") -> SteeredPlan:
 
 
 @pytest.mark.parametrize("strategy", ["spread", "ratio-walk", "pack"])
-@pytest.mark.parametrize("level", list(SteeringLevel))
-def test_each_level_adds_what_it_needs_and_no_more(level: SteeringLevel, strategy: str) -> None:
-    steered = plan(SteeringChoice(level.value), strategy)
+@pytest.mark.parametrize("wanted", list(SteeringLevel))
+def test_each_level_adds_what_it_needs_and_no_more(wanted: SteeringLevel, strategy: str) -> None:
+    steered = plan(SteeringChoice(wanted.value), strategy)
+    level = SteeringLevel.SOFT if wanted.confines and strategy != "pack" else wanted
     assert steered.steering.level is level
     assert bool(steered.pool_labels) == level.pools
     for shard in steered.plan.shards:
@@ -35,6 +38,23 @@ def test_each_level_adds_what_it_needs_and_no_more(level: SteeringLevel, strateg
         assert bool(shard.pool) == level.pools
         if level.pools:
             assert steered.pool_labels[shard.primary] is PoolValue.OPEN
+
+
+def test_names_is_for_plans_of_every_pod_and_read_back_as_it_was_stored() -> None:
+    names = [NodeName(f"n{number:03d}") for number in range(120)]
+    many = [Node(name, ROOM, labels={HOSTNAME_LABEL: name}) for name in names]
+    nothing = Granted(Rights((1, 31)))
+    packed = make_plan("pack", SteeringChoice.AUTO, nothing, many, DEMANDS)
+    assert packed.steering.level is SteeringLevel.NAMES
+    assert packed.predicted == dict.fromkeys((one.shard for one in DEMANDS), 1.0)
+    for shard in packed.plan.shards:
+        assert shard.spare
+        assert parse_placement(json.loads(json.dumps(shard.to_json()))) == shard
+    ranked = make_plan("spread", SteeringChoice.AUTO, nothing, many, DEMANDS)
+    assert ranked.steering.level is SteeringLevel.SOFT
+    assert all(not shard.spare for shard in ranked.plan.shards)
+    again = plan_rest("pack", SteeringLevel.NAMES, {}, many, DEMANDS, frozenset())
+    assert all(shard.spare for shard in again.plan.shards)
 
 
 def test_some_of_the_next_best_nodes_are_kept_in_reserve() -> None:

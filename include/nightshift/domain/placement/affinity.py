@@ -5,8 +5,9 @@ one by one: the primary weighs 100, backup r = 1, 2, .. weighs 16 - r. Kubernete
 and refuses the whole pod otherwise, so there are at most 15 backups. A ``matchFields`` takes
 exactly one name; several nodes are meant by their hostname label or by the pool's label.
 
-The only required term is the pool's label: labels can be put on more nodes while pods wait, names
-in a required term cannot be changed.
+A required term is the pool's label, which can be put on more nodes while pods wait, or a list of
+hosts long enough that not all of them fill up: names in a required term cannot be changed. With at
+most 64 nodes to look at the scheduler scores every one, where else it would score a sample.
 """
 
 import json
@@ -23,6 +24,8 @@ MAX_BACKUPS = 15
 PRIMARY_WEIGHT = 100
 MAX_TERMS = MAX_BACKUPS + 1
 MAX_HOSTS = 64
+MIN_REQUIRED_HOSTS = 16
+"""Fewer might all be full at once, and a pod would hang on names that we chose."""
 MAX_AFFINITY_BYTES = 8 * 1024
 """Of JSON a pod: 64 hostnames of full length are 4 KiB, and etcd keeps every pod of the batch."""
 HOSTNAME_LABEL = "kubernetes.io/hostname"
@@ -86,18 +89,26 @@ def weigh_nodes(ranked: Sequence[NodeName]) -> tuple[WeightedNode, ...]:
 
 
 def build_affinity(
-    terms: Sequence[WeightedNode], tiers: Sequence[Tier] = (), pool: Sequence[PoolValue] = ()
+    terms: Sequence[WeightedNode],
+    tiers: Sequence[Tier] = (),
+    pool: Sequence[PoolValue] = (),
+    spare: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the terms as Kubernetes' Affinity (camelCase JSON); empty without terms.
 
     :param pool: the pod may only go to nodes whose pool label has one of these values; empty means
         that it may go anywhere.
+    :param spare: hosts that the pod may go to beside those of the tiers, and nowhere else; empty
+        means that it may go anywhere.
     :raises ValueError: if Kubernetes would refuse it.
     """
     node_affinity: dict[str, Any] = {}
-    if pool:
-        selected = {"matchExpressions": [_in(POOL_LABEL, pool)]}
-        node_affinity[_HARD] = {"nodeSelectorTerms": [selected]}
+    required = [_in(POOL_LABEL, pool)] if pool else []
+    if spare:
+        tiered = (host for tier in tiers if isinstance(tier, WeightedHosts) for host in tier.hosts)
+        required.append(_in(HOSTNAME_LABEL, (*spare, *tiered)))
+    if required:
+        node_affinity[_HARD] = {"nodeSelectorTerms": [{"matchExpressions": required}]}
     preferred = [_build_term(term) for term in (*terms, *tiers)]
     if preferred:
         node_affinity[_SOFT] = preferred
@@ -112,16 +123,16 @@ def check_affinity(affinity: Mapping[str, Any]) -> None:
     """Refuse an affinity that the API server would refuse, or that we never mean to send.
 
     :raises ValueError: with the path of the fault: anything but node terms, a required term other
-        than the pool's label, a weight outside 1 to 100, not exactly one value in a
-        ``matchFields``, an empty term, more than 16 terms or 64 hostnames, a node that is named
-        twice (weights would add up), or more than 8 KiB.
+        than the pool's label or one of 16 to 64 hosts, a weight outside 1 to 100, not exactly one
+        value in a ``matchFields``, an empty term, more than 16 terms or 64 hostnames, a node that
+        is named twice (weights would add up), or more than 8 KiB.
     """
     if not affinity:
         return
     _check_keys(affinity, {"nodeAffinity"}, "affinity")
     node_affinity = as_mapping(affinity["nodeAffinity"], "affinity.nodeAffinity")
     if _HARD in node_affinity:
-        _check_pool(node_affinity[_HARD], f"affinity.nodeAffinity.{_HARD}")
+        _check_required(node_affinity[_HARD], f"affinity.nodeAffinity.{_HARD}")
     if set(node_affinity) != {_HARD}:
         allowed = {_SOFT} | ({_HARD} & set(node_affinity))
         _check_keys(node_affinity, allowed, "affinity.nodeAffinity")
@@ -144,13 +155,21 @@ def _check_preferred(raw: object, where: str) -> None:
         raise ValueError(f"{where}: names {len(hosts)} hosts, allowed are {MAX_HOSTS}")
 
 
-def _check_pool(raw: object, where: str) -> None:
-    """Refuse every required term but the pool's: no pod may hang on a name that we chose."""
+def _check_required(raw: object, where: str) -> None:
+    """Refuse every required term but the pool's and many hosts: no pod may hang on a few names."""
     required = as_mapping(raw, where)
     terms = parse_node_terms(required.get("nodeSelectorTerms"), f"{where}.nodeSelectorTerms")
     keys = [[r.key for r in (*term.expressions, *term.fields)] for term in terms]
-    if keys != [[POOL_LABEL]]:
-        raise ValueError(f"{where}: only preferred terms and one of {POOL_LABEL} are allowed")
+    if keys == [[HOSTNAME_LABEL]]:
+        hosts = _hosts(terms[0])
+        _check_unique(hosts, "host", where)
+        if not MIN_REQUIRED_HOSTS <= len(hosts) <= MAX_HOSTS:
+            allowed = f"{MIN_REQUIRED_HOSTS} to {MAX_HOSTS}"
+            raise ValueError(f"{where}: names {len(hosts)} hosts, allowed are {allowed}")
+    elif keys != [[POOL_LABEL]]:
+        raise ValueError(
+            f"{where}: only preferred terms and one of {POOL_LABEL} or of hosts are allowed"
+        )
 
 
 def _check_unique(names: Iterable[str], what: str, where: str) -> None:

@@ -15,7 +15,7 @@ from nightshift.domain.placement.names import StrategyName
 from nightshift.domain.placement.pack_batches import Batch, make_batch
 from nightshift.domain.placement.pack_exact import Effort
 from nightshift.domain.placement.pack_nodes import NodeUse, count_use
-from nightshift.domain.placement.pack_places import place_pods
+from nightshift.domain.placement.pack_places import Telling, place_pods
 from nightshift.domain.placement.pack_shapes import Problem, build_problem
 from nightshift.domain.placement.pack_solve import Solution, solve, solve_rest
 from nightshift.domain.placement.pack_terms import Tiers, make_tiers
@@ -61,6 +61,7 @@ class PackStrategy:
         pooled = len(use.pods) + len(use.reserve) + len(use.others)
         steering = choose_steering(self.steering, len(batch.nodes), self.rights, pooled)
         tiers = make_tiers((*use.opened, *use.used), (*use.reserve, *use.others), batch.nodes)
+        tell = Telling(batch, problem, use, tiers, steering.level)
         packing = self._describe(solution, use, steering, tiers)
         return PlacementPlan(
             strategy=StrategyName.PACK,
@@ -68,7 +69,7 @@ class PackStrategy:
             ratio=compute_ratio(batch.total),
             reason=_reason(packing, use),
             ranking=_rank(batch, use),
-            shards=place_pods(batch, solution.filling.placed, use, tiers, steering.level),
+            shards=place_pods(batch, solution.filling.placed, use, tell),
             packing=packing,
         )
 

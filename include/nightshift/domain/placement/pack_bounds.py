@@ -27,9 +27,7 @@ def volume_bound(problem: Problem, doors: Bools) -> int:
 
     Rooms are added up for each resource alone, over nodes that could take any pod at all.
     """
-    fits = np.zeros(len(problem.free), dtype=bool)
-    for t, request in enumerate(problem.demand):
-        fits |= doors[:, t] & (problem.free >= request).all(axis=1) & (problem.counts[t] > 0)
+    fits = (problem.takes(doors) & (problem.counts > 0)).any(axis=1)
     asked = problem.counts @ problem.demand
     short = asked - problem.free[fits & problem.busy].sum(axis=0)
     idle = -np.sort(-problem.free[fits & ~problem.busy], axis=0)

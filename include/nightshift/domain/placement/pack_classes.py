@@ -41,9 +41,7 @@ class Classes:
 
 def group_nodes(problem: Problem, doors: Bools) -> Classes:
     """Sort the useful nodes into classes; these are sorted by content, so always alike."""
-    fits = doors & (problem.counts > 0)
-    for t, request in enumerate(problem.demand):
-        fits[:, t] &= (problem.free >= request).all(axis=1)
+    fits = problem.takes(doors) & (problem.counts > 0)
     useful = np.flatnonzero(fits.any(axis=1))
     facts = np.hstack([problem.busy[useful, None], problem.free[useful], fits[useful]])
     kinds, kind = np.unique(facts, axis=0, return_inverse=True)

@@ -25,6 +25,7 @@ class NodeUse:
     :param used: nodes with pods of others that get pods.
     :param reserve: idle nodes to be opened next, the largest first.
     :param others: nodes with pods of others that get none and could take some, most room first.
+    :param empty: the other idle nodes that could take some, the largest first.
     """
 
     pods: Mapping[NodeName, int]
@@ -32,6 +33,7 @@ class NodeUse:
     used: tuple[NodeName, ...]
     reserve: tuple[NodeName, ...]
     others: tuple[NodeName, ...]
+    empty: tuple[NodeName, ...]
     idle: frozenset[NodeName]
     places: Mapping[NodeName, int]
 
@@ -52,9 +54,7 @@ class NodeUse:
 def count_use(nodes: Sequence[Node], problem: Problem, filling: Filling) -> NodeUse:
     """Read off a filling what becomes of each node; ``nodes`` are the problem's, in its order."""
     counts = filling.placed.sum(axis=1)
-    fits = np.zeros(len(nodes), dtype=bool)
-    for t, request in enumerate(problem.demand):
-        fits |= problem.welcome[:, t] & (problem.free >= request).all(axis=1)
+    fits = problem.takes(problem.welcome).any(axis=1)
     room = (problem.free / np.maximum(problem.free.max(axis=0, initial=1), 1)).sum(axis=1)
     largest_first = np.argsort(-room, kind="stable")
 
@@ -75,6 +75,7 @@ def count_use(nodes: Sequence[Node], problem: Problem, filling: Filling) -> Node
         used=used,
         reserve=reserve,
         others=others,
+        empty=spare[wanted:],
         idle=frozenset(nodes[i].name for i in np.flatnonzero(~busy).tolist()),
         places=MappingProxyType({name: place for place, name in enumerate(listed)}),
     )

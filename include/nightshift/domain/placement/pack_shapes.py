@@ -61,6 +61,16 @@ class Problem:
     welcome: Bools
     reluctant: Bools
 
+    def takes(self, doors: Bools) -> Bools:
+        """Say which node has room now for a pod of which shape, and its door open: (N, T).
+
+        :param doors: ``welcome``, ``reluctant``, or both.
+        """
+        fits = doors.copy()
+        for t, request in enumerate(self.demand):
+            fits[:, t] &= (self.free >= request).all(axis=1)
+        return fits
+
 
 def group_shapes(demands: Sequence[ShardDemand]) -> tuple[Shape, ...]:
     """Sort pods into shapes, the largest memory first; the order of the batch does not matter."""

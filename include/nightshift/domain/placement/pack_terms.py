@@ -8,6 +8,10 @@ term.
 
 A tier is the pool's label where nodes carry it, else a list of host names. Lists are short, so
 that 100,000 pods stay small in etcd: every pod gets its own selection, spread over all.
+
+At the level ``names`` a pod must go to one of those hosts or of some spare ones, idle nodes that
+otherwise stay empty: then the scheduler looks at 64 nodes and no sample, and there is always room
+left for what drift drives from its node.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +23,7 @@ from nightshift.domain.nodes import Node
 from nightshift.domain.placement.affinity import (
     HOSTNAME_LABEL,
     MAX_HOSTS,
+    MIN_REQUIRED_HOSTS,
     PRIMARY_WEIGHT,
     PoolValue,
     Tier,
@@ -31,6 +36,8 @@ OPEN_WEIGHT = 25
 RESERVE_WEIGHT = 6
 MAX_OPEN_HOSTS = 40
 MAX_RESERVE_HOSTS = MAX_HOSTS - MAX_OPEN_HOSTS
+_CONFINED = (32, 12)
+"""Hosts of the two tiers where pods are confined to hosts: a fifth of the list is left as spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class Tiers:
     :param opened: nodes that the plan uses; the idle ones come first.
     :param reserve: where to go when those are full: some idle nodes first, then nodes in use.
     :param hosts: the hostname label of each node that has one.
+    :param spare_hosts: of idle nodes that stay empty.
+    :param most: hosts of each tier that a pod is told.
     """
 
     opened: tuple[NodeName, ...]
@@ -47,6 +56,8 @@ class Tiers:
     hosts: Mapping[NodeName, str]
     open_hosts: tuple[str, ...]
     reserve_hosts: tuple[str, ...]
+    spare_hosts: tuple[str, ...]
+    most: tuple[int, int]
 
     def by_label(self) -> tuple[Tier, ...]:
         """Write the tiers by the pool's label; the primary has it too, which widens its lead."""
@@ -60,11 +71,23 @@ class Tiers:
         """
         own = None if primary is None else self.hosts.get(primary)
         tiers = (
-            (self.open_hosts, MAX_OPEN_HOSTS, OPEN_WEIGHT),
-            (self.reserve_hosts, MAX_RESERVE_HOSTS, RESERVE_WEIGHT),
+            (self.open_hosts, self.most[0], OPEN_WEIGHT),
+            (self.reserve_hosts, self.most[1], RESERVE_WEIGHT),
         )
         chosen = ((_spread(hosts, own, most, turn), weight) for hosts, most, weight in tiers)
         return tuple(WeightedHosts(hosts, weight) for hosts, weight in chosen if hosts)
+
+    def confine(self, primary: NodeName, tiers: Sequence[Tier], turn: int) -> tuple[str, ...]:
+        """List the hosts that a pod may go to beside those of its tiers, its own first.
+
+        :returns: nothing if that would be too few, or its node has no hostname label.
+        """
+        own = self.hosts.get(primary)
+        if own is None:
+            return ()
+        tiered = sum(len(tier.hosts) for tier in tiers if isinstance(tier, WeightedHosts))
+        spare = (own, *_spread(self.spare_hosts, own, MAX_HOSTS - tiered - 1, turn))
+        return spare if tiered + len(spare) >= MIN_REQUIRED_HOSTS else ()
 
     def labels(self) -> Mapping[NodeName, PoolValue]:
         """Say which node gets which value of the pool's label."""
@@ -75,14 +98,23 @@ class Tiers:
 
 
 def make_tiers(
-    opened: tuple[NodeName, ...], reserve: tuple[NodeName, ...], nodes: Sequence[Node]
+    opened: tuple[NodeName, ...],
+    reserve: tuple[NodeName, ...],
+    nodes: Sequence[Node],
+    spare: Sequence[NodeName] | None = None,
 ) -> Tiers:
-    """Look up the nodes' hostname labels, which may differ from their names; a host counts once."""
+    """Look up the nodes' hostname labels, which may differ from their names; a host counts once.
+
+    :param spare: idle nodes that stay empty; None where pods are not confined to hosts.
+    """
     hosts = {node.name: host for node in nodes if (host := node.labels.get(HOSTNAME_LABEL))}
     first = dict.fromkeys(hosts[name] for name in opened if name in hosts)
     second = dict.fromkeys(hosts[name] for name in reserve if name in hosts)
     rest = tuple(host for host in second if host not in first)
-    return Tiers(opened, reserve, MappingProxyType(hosts), tuple(first), rest)
+    empty = dict.fromkeys(hosts[name] for name in spare or () if name in hosts)
+    left = tuple(host for host in empty if host not in first and host not in second)
+    most = (MAX_OPEN_HOSTS, MAX_RESERVE_HOSTS) if spare is None else _CONFINED
+    return Tiers(opened, reserve, MappingProxyType(hosts), tuple(first), rest, left, most)
 
 
 def prefer(node: NodeName) -> tuple[WeightedNode, ...]:

@@ -67,6 +67,8 @@ class ShardPlacement:
     :param terms: the primary and its backups with their weights; empty means no preference.
     :param tiers: preferred terms for many nodes at once, below the primary.
     :param pool: values of the pool's label, one of which its node must have; empty is any node.
+    :param spare: hosts, its own first, that it may go to beside those of the tiers, and nowhere
+        else; empty is any node.
     :param nominated: create the pod gated, nominate it to this node, then take the gate off; None
         means that the pod is created without a gate.
     :param waits: no node has room for it now; start it after those that do not wait.
@@ -77,6 +79,7 @@ class ShardPlacement:
     terms: tuple[WeightedNode, ...] = ()
     tiers: tuple[Tier, ...] = ()
     pool: tuple[PoolValue, ...] = ()
+    spare: tuple[str, ...] = ()
     nominated: NodeName | None = None
     waits: bool = False
 
@@ -92,7 +95,7 @@ class ShardPlacement:
 
     def affinity(self) -> dict[str, Any]:
         """Write the pod's affinity, for KubernetesPodOperator; empty without a preference."""
-        return build_affinity(self.terms, self.tiers, self.pool)
+        return build_affinity(self.terms, self.tiers, self.pool, self.spare)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON values; what only some strategies decide is there when they did."""
@@ -107,6 +110,8 @@ class ShardPlacement:
             shown["tiers"] = [tier.to_json() for tier in self.tiers]
         if self.pool:
             shown["pool"] = [value.value for value in self.pool]
+        if self.spare:
+            shown["spare"] = list(self.spare)
         if self.nominated is not None:
             shown["nominated"] = str(self.nominated)
         if self.waits:

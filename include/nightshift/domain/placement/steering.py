@@ -1,9 +1,10 @@
 """How strongly a plan can be made to happen on this cluster: the steering level, and why that one.
 
 Preferences alone bring every pod to its planned node below 100 nodes. From there on kube-scheduler
-scores a sample only, and a planned node outside of it gets nothing. Two things help, and each needs
-a right: status.nominatedNodeName is looked at before any sampling (patch ``pods/status``; since
-1.35), and a label on the nodes that shall be used, which pods then require (patch ``nodes``).
+scores a sample only, and a planned node outside of it gets nothing. Three things help. Pods can
+require one of up to 64 hosts: so few are all scored, and it needs no right. And with a right each,
+status.nominatedNodeName is looked at before any sampling (patch ``pods/status``; since 1.35), and a
+label on the nodes that shall be used is required by pods (patch ``nodes``).
 """
 
 from collections.abc import Mapping
@@ -29,9 +30,15 @@ class SteeringLevel(StrEnum):
     """What is done beside the preferred terms, which every level writes."""
 
     SOFT = "soft"
+    NAMES = "names"
     NOMINATE = "nominate"
     POOL = "pool"
     POOL_NOMINATE = "pool+nominate"
+
+    @property
+    def confines(self) -> bool:
+        """Pods require one of the hosts that they are told."""
+        return self is SteeringLevel.NAMES
 
     @property
     def nominates(self) -> bool:
@@ -49,6 +56,7 @@ class SteeringChoice(StrEnum):
 
     AUTO = "auto"
     SOFT = "soft"
+    NAMES = "names"
     NOMINATE = "nominate"
     POOL = "pool"
     POOL_NOMINATE = "pool+nominate"
@@ -90,20 +98,27 @@ class Steering:
 
 
 def choose_steering(
-    choice: SteeringChoice, nodes: int, rights: Rights, pool_nodes: int | None = None
+    choice: SteeringChoice,
+    nodes: int,
+    rights: Rights,
+    pool_nodes: int | None = None,
+    *,
+    packs: bool = True,
 ) -> Steering:
     """Choose the level: ``auto`` is soft below 100 nodes, then the strongest that is possible.
 
     :param nodes: all nodes of the cluster, candidates or not: the scheduler counts them all.
     :param pool_nodes: how many of them would carry the pool label; None if not known yet.
+    :param packs: the strategy gives every pod a node with room for it. One that only ranks names
+        the same few nodes to all, to which pods must not be confined.
     :raises SteeringImpossible: if a level was asked for by name that the cluster does not allow.
     """
-    missing = _missing(rights)
+    missing = _missing(rights, packs)
     if choice is not SteeringChoice.AUTO:
         level = SteeringLevel(choice.value)
         if missing[level]:
             raise SteeringImpossible(
-                f"steering {level} needs {missing[level]}; grant it, or choose auto"
+                f"steering {level} needs {missing[level]}; provide it, or choose auto"
             )
         why = "asked for"
     elif nodes < SAMPLED_FROM:
@@ -121,9 +136,10 @@ def predict_hit_rate(level: SteeringLevel, nodes: int, pool_nodes: int | None = 
     """Predict which share of the pods meet their planned node, if nothing changes meanwhile.
 
     A pod meets it when it is among the nodes scored: k of all N, or of the pool's, since the walk
-    goes on until k *feasible* nodes are found. A nominated node is tried before any walk.
+    goes on until k *feasible* nodes are found; so all hosts that a pod is confined to are scored,
+    as k is at least 100. A nominated node is tried before any walk.
     """
-    if level.nominates:
+    if level.nominates or level.confines:
         return 1.0
     reachable = pool_nodes if level.pools and pool_nodes is not None else nodes
     if reachable <= 0:
@@ -131,7 +147,7 @@ def predict_hit_rate(level: SteeringLevel, nodes: int, pool_nodes: int | None = 
     return min(1.0, nodes_to_score(nodes) / reachable)
 
 
-def _missing(rights: Rights) -> Mapping[SteeringLevel, str]:
+def _missing(rights: Rights, packs: bool) -> Mapping[SteeringLevel, str]:
     """Say for each level what is missing for it, empty when nothing is."""
     nominate = [] if rights.patch_pod_status else ["patch on pods/status"]
     if rights.version < NOMINATES_FROM:
@@ -141,6 +157,7 @@ def _missing(rights: Rights) -> Mapping[SteeringLevel, str]:
     pool = [] if rights.patch_nodes else ["patch on nodes"]
     return MappingProxyType({
         SteeringLevel.SOFT: "",
+        SteeringLevel.NAMES: "" if packs else "the strategy pack",
         SteeringLevel.NOMINATE: " and ".join(nominate),
         SteeringLevel.POOL: " and ".join(pool),
         SteeringLevel.POOL_NOMINATE: " and ".join([*nominate, *pool]),
@@ -151,6 +168,7 @@ def _strongest(missing: Mapping[SteeringLevel, str]) -> SteeringLevel:
     strongest_first = (
         SteeringLevel.POOL_NOMINATE,
         SteeringLevel.NOMINATE,
+        SteeringLevel.NAMES,
         SteeringLevel.POOL,
         SteeringLevel.SOFT,
     )

@@ -18,7 +18,13 @@ from nightshift.domain.placement.steering import (
 )
 
 _WEAKER: Mapping[SteeringChoice, tuple[SteeringChoice, ...]] = MappingProxyType({
-    SteeringChoice.POOL_NOMINATE: (SteeringChoice.NOMINATE, SteeringChoice.POOL),
+    SteeringChoice.POOL_NOMINATE: (
+        SteeringChoice.NOMINATE,
+        SteeringChoice.POOL,
+        SteeringChoice.NAMES,
+    ),
+    SteeringChoice.NOMINATE: (SteeringChoice.NAMES,),
+    SteeringChoice.POOL: (SteeringChoice.NAMES,),
 })
 
 
@@ -34,15 +40,21 @@ class Granted:
 
 
 def choose_or_weaken(
-    choice: SteeringChoice, nodes: int, granted: Granted, pool_nodes: int | None = None
+    choice: SteeringChoice,
+    nodes: int,
+    granted: Granted,
+    pool_nodes: int | None = None,
+    *,
+    packs: bool = True,
 ) -> Steering:
     """Choose as ``choose_steering`` does; where it would refuse, take the next weaker level.
 
     :param nodes: all nodes of the cluster.
     :param pool_nodes: how many of them carry the pool's label; None if not known yet.
+    :param packs: as for ``choose_steering``.
     """
-    possible, why = find_possible(choice, nodes, granted.rights)
-    steering = choose_steering(possible, nodes, granted.rights, pool_nodes)
+    possible, why = find_possible(choice, nodes, granted.rights, packs=packs)
+    steering = choose_steering(possible, nodes, granted.rights, pool_nodes, packs=packs)
     if why:
         steering = replace(steering, reason=f"{why}. Meanwhile {steering.reason}")
     if choice is SteeringChoice.SOFT or (choice is SteeringChoice.AUTO and nodes < SAMPLED_FROM):
@@ -51,14 +63,23 @@ def choose_or_weaken(
     return replace(steering, reason=f"{steering.reason}{remarks}")
 
 
-def find_possible(choice: SteeringChoice, nodes: int, rights: Rights) -> tuple[SteeringChoice, str]:
+def find_possible(
+    choice: SteeringChoice, nodes: int, rights: Rights, *, packs: bool = True
+) -> tuple[SteeringChoice, str]:
     """Give the choice if it is possible, else the next weaker one and why it was weakened."""
     why = ""
     for candidate in (choice, *_WEAKER.get(choice, ())):
+        if candidate is not choice and _is_needless(candidate, nodes):
+            continue
         try:
-            choose_steering(candidate, nodes, rights)
+            choose_steering(candidate, nodes, rights, packs=packs)
         except SteeringImpossible as error:
             why = why or str(error)
             continue
         return candidate, why
     return SteeringChoice.SOFT, why
+
+
+def _is_needless(choice: SteeringChoice, nodes: int) -> bool:
+    """Tell whether a level that was not asked for gains nothing, as all nodes are scored anyway."""
+    return choice is SteeringChoice.NAMES and nodes < SAMPLED_FROM

@@ -1,7 +1,7 @@
 """A plan together with what makes it happen: nominations, the pool's labels, and predicted hits.
 
 A strategy that packs decides all of that itself. One that only ranks names nodes; the level is
-added here, so that every strategy can be steered at every level.
+added here, so that every strategy can be steered at every level but ``names``.
 """
 
 import math
@@ -54,7 +54,8 @@ def make_plan(
     :raises CapacityImpossible: if a shard fits no node even when it is empty.
     :raises ValueError: if there is no such strategy, or a node or shard is there twice.
     """
-    possible, _ = find_possible(choice, len(snapshot), granted.rights)
+    packs = strategy == StrategyName.PACK
+    possible, _ = find_possible(choice, len(snapshot), granted.rights, packs=packs)
     plan = strategy_by_name(strategy, possible, granted.rights, order).plan(snapshot, demands)
     return steer_plan(plan, choice, granted, snapshot, demands)
 
@@ -95,14 +96,15 @@ def steer_plan(
 
     :param snapshot: what the plan was made from, as are ``demands``.
     """
-    level = choose_or_weaken(choice, len(snapshot), granted).level
+    packs = plan.packing is not None
+    level = choose_or_weaken(choice, len(snapshot), granted, packs=packs).level
     if plan.packing is not None:
         labels = plan.packing.pool_labels
     else:
         labels = choose_pool(plan) if level.pools else {}
         shards = tuple(_steer(shard, level, bool(labels)) for shard in plan.shards)
         plan = replace(plan, shards=shards)
-    steering = choose_or_weaken(choice, len(snapshot), granted, len(labels) or None)
+    steering = choose_or_weaken(choice, len(snapshot), granted, len(labels) or None, packs=packs)
     predicted = predict_hits(plan, steering.hit_rate, snapshot, demands)
     return SteeredPlan(plan, steering, MappingProxyType(dict(labels)), MappingProxyType(predicted))
 

@@ -32,6 +32,7 @@ def parse_placement(raw: Mapping[str, Any]) -> ShardPlacement:
         ),
         tiers=tuple(_parse_tier(one) for one in as_objects(raw.get("tiers"), "tiers")),
         pool=tuple(PoolValue(value) for value in as_list(raw.get("pool"), "pool")),
+        spare=tuple(str(host) for host in as_list(raw.get("spare"), "spare")),
         nominated=NodeName(str(nominated)) if nominated else None,
         waits=raw.get("waits") is True,
     )

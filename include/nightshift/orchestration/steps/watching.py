@@ -8,7 +8,7 @@ lets them. A watcher that is started anew goes on from what is stored.
 import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nightshift.clock import Clock, monotonic_seconds
 from nightshift.cluster.nodes import read_snapshot
@@ -223,10 +223,13 @@ def _apply(
     lines: list[str] = []
     moved = _move(night, waiting, new, lines) if steered.steering.level.nominates else set()
     widened = _widen(night, batch, steered, lines)
+    freed = {ShardName(s) for s in rest.started if rest.placements[ShardName(s)].spare}
+    new |= {shard: replace(new[shard], spare=()) for shard in freed}  # its next try goes anywhere
     changed = {
         shard: placement
         for shard, placement in new.items()
-        if (shard in moved or shard not in rest.started) and placement != rest.placements[shard]
+        if (shard in moved | freed or shard not in rest.started)
+        and placement != rest.placements[shard]
     }
     with transaction(night.writer) as connection:
         for shard, placement in changed.items():
