@@ -147,6 +147,27 @@ def test_pods_that_are_not_there_yet_follow_the_newest_plan(world: World) -> Non
     assert any(moved in line for line in lines)
 
 
+@pytest.mark.parametrize("choice", [SteeringChoice.SOFT, SteeringChoice.NOMINATE])
+def test_pods_that_are_not_there_yet_leave_a_node_whose_room_others_took(
+    world: World, choice: SteeringChoice
+) -> None:
+    batch, items = plan_night(world, choice, "pack")
+    planned = {plan.plan["placement"]["primary"] for plan in stored_shards(world, batch).values()}
+    names = make_pods(world, items[:1])
+    wait_until_bound(world, names)
+    assert look_later(world, batch) == Look(), "our own pods are no drift"
+    fill(world, *planned)
+    seen = look_later(world, batch)
+    assert seen.late == 0
+    assert seen.replanned == len(items) - 1
+    (replan,) = stored_placement(world, batch)["replans"]
+    assert "others took the room" in replan["why"][0]
+    names = make_pods(world, items[1:])
+    wait_until_bound(world, names)
+    assert look_later(world, batch) == Look(), "the new plan holds"
+    assert not planned & {pod_object(world, name)["spec"]["nodeName"] for name in names}
+
+
 def test_a_nomination_moves_when_its_node_is_full_and_room_is_elsewhere(world: World) -> None:
     """All nodes are full; then one gets room that the pod was not planned for."""
     batch, items = plan_night(world, SteeringChoice.POOL_NOMINATE)

@@ -91,6 +91,18 @@ def test_a_plan_is_lost_with_its_node(node: Node | None, why: str | None) -> Non
         assert why in one.reason
 
 
+def test_room_that_others_took_is_drift_for_those_that_come_last() -> None:
+    demands = {S1: ShardDemand(S1, SMALL), S2: ShardDemand(S2, SMALL)}
+    plans = {S1: placed(S1, N1), S2: placed(S2, N1)}
+    large = Node(N1, SMALL + SMALL)
+    both = frozenset({S1, S2})
+    assert find_drift([], plans, demands, [large], NOW, both) == ()
+    (lost,) = find_drift([], plans, demands, [replace(large, requested=SMALL)], NOW, both)
+    assert lost.shard == S2
+    assert lost.reason.startswith("n1: others took the room of its ")
+    assert find_drift([], plans, demands, [replace(large, requested=SMALL)], NOW, {S1}) == ()
+
+
 def test_a_late_pod_is_drift_whatever_its_node_looks_like() -> None:
     demands = {S1: ShardDemand(S1, SMALL), S2: ShardDemand(S2, SMALL)}
     late = [pod(age=45, message="0/1 nodes are available: 1 Insufficient cpu.")]

@@ -1,9 +1,9 @@
 """What to do when the cluster is no longer what the plan was made from. Pure: plans, never acts.
 
-A pod is late when it has been pending for longer than a bound pod ever is. A late pod, or a planned
-node that is gone or closed, is drift: everything unbound is planned again. What can then be done
-depends on the level: nominations move, the pool grows; preferences of a pod that exists are fixed,
-so at the level ``soft`` drift is only written down.
+A pod is late when it has been pending for longer than a bound pod ever is. A late pod is drift, and
+so is a planned node that is gone, closed, or has no room any more for what was promised to it:
+everything unbound is planned again. What can then be done depends on the level: nominations move,
+the pool grows. What a pod that exists was told is fixed, so of such pods it is only written down.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nightshift.domain.ids import NodeName, ShardName
-from nightshift.domain.nodes import Node, why_closed
+from nightshift.domain.nodes import Node, describe_resources, has_room, why_closed
 from nightshift.domain.placement.affinity import PoolValue
 from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
 from nightshift.domain.steering.scanpods import MAX_NOMINATIONS, ScanPod
@@ -83,13 +83,16 @@ def find_drift(
     demands: Mapping[ShardName, ShardDemand],
     snapshot: Sequence[Node],
     now: dt.datetime,
+    promised: Container[ShardName] = (),
 ) -> tuple[Drift, ...]:
     """List shards that are not bound and whose plan does not hold any more.
 
-    A planned node that is full is no drift for a shard whose pod is not there yet: it may be full
-    of our own pods, which end.
+    All that was promised has room at once, beside the pods of the batch that have started. So a
+    node where it has not, each shard counted in its turn, was taken by somebody else. Of others a
+    full node says nothing: it may be full of our own pods, which end.
 
-    :param placements: of every shard that is not bound.
+    :param placements: of every shard that is not bound, in the order in which they are to start.
+    :param promised: shards that should meet their planned node with certainty.
     """
     waiting = {pod.shard: pod for pod in late}
     nodes = {node.name: node for node in snapshot}
@@ -100,6 +103,14 @@ def find_drift(
             found.append(Drift(shard, f"pending for {pod.age_seconds(now):.0f} s: {why}"))
         elif reason := _why_lost(placement, demands[shard], nodes):
             found.append(Drift(shard, reason))
+        elif shard in promised and placement.primary is not None:
+            node, request = nodes[placement.primary], demands[shard].request
+            if has_room(node, request):
+                used = node.requested + request
+                nodes[node.name] = replace(node, requested=used, pods=node.pods + 1)
+            else:
+                why = f"{node.name}: others took the room of its {describe_resources(request)}"
+                found.append(Drift(shard, why))
     return tuple(found)
 
 

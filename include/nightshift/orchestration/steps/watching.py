@@ -7,7 +7,7 @@ lets them. A watcher that is started anew goes on from what is stored.
 
 import datetime as dt
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nightshift.clock import Clock, monotonic_seconds
@@ -87,11 +87,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """The shards that are not bound: those with a late pod first, then as they are to start."""
+    """The shards that are not bound: those with a late pod first, then as they are to start.
+
+    :param started: have a late pod.
+    :param promised: should meet their planned node with certainty.
+    """
 
     demands: tuple[ShardDemand, ...]
     placements: Mapping[ShardName, ShardPlacement]
     started: frozenset[str]
+    promised: frozenset[ShardName]
 
 
 def look(settings: Settings, batch: int, memory: Memory, now: Clock) -> Look:
@@ -160,12 +165,13 @@ def _plan_rest(night: Night, batch: int, waiting: Waiting, now: dt.datetime) -> 
     with transaction(night.writer) as connection:
         placement = read_placement(connection, number)
         plans = read_shard_plans(connection, number)
-    rest = _read_rest(plans, waiting, night.settings, now)
-    if not rest.demands:
+    if not waiting.late and all(plan.pod for plan in plans):
         return Look()
     snapshot = read_snapshot(night.cluster, {pod.name for pod in waiting.late})
+    pods = list_scan_pods(night.cluster, scan_pod_labels(batch))  # after it: none is counted twice
+    rest = _read_rest(plans, waiting, {pod.shard for pod in pods}, night.settings, now)
     by_shard = {demand.shard: demand for demand in rest.demands}
-    drift = find_drift(waiting.late, rest.placements, by_shard, snapshot, now)
+    drift = find_drift(waiting.late, rest.placements, by_shard, snapshot, now, rest.promised)
     if not drift:
         return Look()
     level = SteeringLevel((placement.get("steering") or {}).get("level", "soft"))
@@ -176,26 +182,28 @@ def _plan_rest(night: Night, batch: int, waiting: Waiting, now: dt.datetime) -> 
             rest.placements,
             snapshot,
             rest.demands,
-            _nodes_of(night, batch),
+            _nodes_of(pods),
         )
     except CapacityImpossible as error:
         return _noted(night, number, drift, Look(lines=(f"cannot be planned now: {error}",)), now)
     return _noted(night, number, drift, _apply(night, number, rest, waiting, steered), now)
 
 
-def _nodes_of(night: Night, batch: int) -> frozenset[NodeName]:
+def _nodes_of(pods: Sequence[ScanPod]) -> frozenset[NodeName]:
     """List the nodes where pods of the batch are at work."""
-    pods = list_scan_pods(night.cluster, scan_pod_labels(batch))
     at_work = (pod.node for pod in pods if pod.node and pod.phase in {"Pending", "Running"})
     return frozenset(NodeName(name) for name in at_work)
 
 
 def _read_rest(
-    plans: Sequence[ShardPlan], waiting: Waiting, settings: Settings, now: dt.datetime
+    plans: Sequence[ShardPlan],
+    waiting: Waiting,
+    made: Container[str],
+    settings: Settings,
+    now: dt.datetime,
 ) -> _Rest:
     late = {pod.shard: pod for pod in waiting.late}
-    unstarted = [plan for plan in plans if not plan.pod and plan.name not in late]
-    unstarted = [p for p in unstarted if p.name not in {pod.shard for pod in waiting.unbound}]
+    unstarted = [plan for plan in plans if not plan.pod and plan.name not in made]
     unstarted.sort(key=lambda plan: int(plan.plan.get("position", 0)))
     rest = [*(plan for plan in plans if plan.name in late), *unstarted]
     tolerations = scan_tolerations(settings)
@@ -212,6 +220,7 @@ def _read_rest(
             p.name: parse_placement(as_mapping(p.plan.get("placement"), "placement")) for p in rest
         },
         started=frozenset(late),
+        promised=frozenset(p.name for p in unstarted if p.plan.get("predicted") == 1.0),
     )
 
 
