@@ -4,7 +4,7 @@ import pytest
 
 from nightshift.cluster.client import Cluster
 from nightshift.cluster.rights import is_allowed, read_rights, read_version
-from nightshift.domain.placement.steering import Rights, SteeringChoice, SteeringLevel
+from nightshift.domain.placement.steering import Rights, SteeringChoice
 from nightshift.domain.steering.choosing import choose_or_weaken
 from nightshift.embedded.kube.background import BackgroundCluster
 
@@ -59,6 +59,6 @@ def test_pods_that_could_evict_others_are_not_nominated(
         name = "gone" if policy == "missing" else make_class(cluster, policy)
     granted = read_rights(cluster, name)
     assert granted.rights == Rights(read_version(cluster), True, True, preempts=True)
-    assert choose_or_weaken(SteeringChoice.AUTO, 500, granted).level is SteeringLevel.POOL
+    assert not choose_or_weaken(SteeringChoice.AUTO, 500, granted).level.nominates
     (remark,) = granted.remarks
     assert why in remark
