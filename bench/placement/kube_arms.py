@@ -143,7 +143,7 @@ class _KubeRun:
         new = replan(self._arm.strategy, self._placements, waiting, snapshot, ours)
         self._seconds += time.process_time() - begun
         stuck = [str(d.shard) for d in waiting if d.shard in self._started]
-        if stuck and not new.moved:
+        if len(stuck) == len(waiting) and not new.moved:
             return False
         self._follow(new.plan)
         remove_pods(self._cluster, stuck)

@@ -69,16 +69,16 @@ def cordon(world: World, *names: str) -> None:
             cluster.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
 
 
-def fill(world: World, *names: str) -> None:
-    """Let somebody else's pod take a whole node."""
-    for name in names:
+def fill(world: World, *names: str, cpu: str = "4", name: str = "other") -> None:
+    """Let somebody else's pod take a whole node, or some of it."""
+    for node in names:
         container = {
             "name": "c",
             "image": "i:1",
-            "resources": {"requests": {"cpu": "4", "memory": "1Gi"}},
+            "resources": {"requests": {"cpu": cpu, "memory": "1Mi"}},
         }
-        spec = {"nodeName": name, "containers": [container]}
-        meta = {"name": f"other-{name}", "namespace": "default"}
+        spec = {"nodeName": node, "containers": [container]}
+        meta = {"name": f"{name}-{node}", "namespace": "default"}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
         with cluster_of(world) as cluster:
             cluster.create("/api/v1/namespaces/default/pods", pod)
@@ -166,6 +166,25 @@ def test_pods_that_are_not_there_yet_leave_a_node_whose_room_others_took(
     wait_until_bound(world, names)
     assert look_later(world, batch) == Look(), "the new plan holds"
     assert not planned & {pod_object(world, name)["spec"]["nodeName"] for name in names}
+
+
+def test_a_pod_that_is_there_but_not_written_down_is_counted_once(world: World) -> None:
+    """Its node is full to the last core once all that was planned there has started."""
+    batch, items = plan_night(world, SteeringChoice.SOFT, "pack")
+    shards = stored_shards(world, batch)
+    node = shards[items[0]["labels"]["nightshift/shard"]].plan["placement"]["primary"]
+    there = [p for p in shards.values() if p.plan["placement"]["primary"] == node]
+    assert len(there) > 1
+    taken = sum(plan.plan["demand"]["request"]["cpu"] for plan in there)
+    fill(world, node, cpu=f"{4000 - taken}m")
+    assert look_later(world, batch) == Look(), "all that was promised has room"
+    with cluster_of(world) as cluster:
+        name = post_pod(cluster, build_pod(world.settings, items[0]))
+    wait_until_bound(world, [name])
+    assert look_later(world, batch) == Look()
+    own = shards[items[0]["labels"]["nightshift/shard"]].plan["demand"]["request"]["cpu"]
+    fill(world, node, cpu=f"{own + 50}m", name="one-more")
+    assert look_later(world, batch).lines, "50 millicores are missing, even once the pod has ended"
 
 
 def test_a_nomination_moves_when_its_node_is_full_and_room_is_elsewhere(world: World) -> None:

@@ -88,6 +88,7 @@ def test_a_pod_whose_listed_hosts_are_all_closed_gets_no_list_at_its_next_try(
     world.write_registry({"anna": ["one"]})
     batch, items = plan_night(world, SteeringChoice.NAMES, "pack")
     shard = items[0]["labels"]["nightshift/shard"]
+    before = stored_shards(world, batch)[shard].plan
     affinity = items[0]["affinity"]["nodeAffinity"]
     (rule,) = affinity[REQUIRED]["nodeSelectorTerms"][0]["matchExpressions"]
     with cluster_of(world) as cluster:
@@ -96,7 +97,10 @@ def test_a_pod_whose_listed_hosts_are_all_closed_gets_no_list_at_its_next_try(
         (name,) = make_pods(world, items[:1])
         seen = look(world.settings, batch, Memory(), lambda: utc_now() + LATER)
         assert (seen.late, seen.replanned, seen.moved) == (1, 1, 0)
-        assert stored_shards(world, batch)[shard].plan["placement"].get("spare") is None
+        after = stored_shards(world, batch)[shard].plan
+        assert after["placement"].get("spare") is None
+        assert after["placement"]["primary"] == before["placement"]["primary"], "as it was told"
+        assert after["predicted"] == before["predicted"] == 1.0
         cluster.delete(cluster.path("pods", name), grace_seconds=0)
     again = make_pods(world, items[:1])
     wait_until_bound(world, again)

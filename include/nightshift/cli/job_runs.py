@@ -55,7 +55,8 @@ class Prepared:
         """Say where the pods shall go, and how many of them should get there."""
         yield f"{len(self.jobs)} jobs: {self.steered.plan.reason}"
         level, rate = self.steered.steering.level, self.steered.steering.hit_rate
-        how = "require one of up to 64 nodes, and prefer" if level.confines else "prefer"
+        listed = any(shard.spare for shard in self.steered.plan.shards)
+        how = "require one of up to 64 nodes, and prefer" if listed else "prefer"
         told = f"steering {level}: pods {how} their nodes; predicted hit rate {rate:.0%}"
         more = "; a night in Airflow can nominate pods, which meet theirs" if rate < 1.0 else ""
         yield f"{told}{more}"

@@ -76,7 +76,9 @@ def test_deletion_in_the_background_takes_the_pods_along(api: Api) -> None:
 
 def test_orphaned_pods_stay(api: Api) -> None:
     api.create("jobs", job(api, script="sleep 600"))
-    wait_for(lambda: api.items("pods"), "the Job's pod")
+    # Running, and not only there: the collector orphans the pods that it has heard of.
+    running = "the Job's pod to run"
+    wait_for(lambda: [p for p in api.items("pods") if p["status"]["phase"] == "Running"], running)
     api.delete("jobs", "j", {"propagationPolicy": "Orphan"})
     api.wait_gone("jobs", "j")
     (pod,) = api.items("pods")

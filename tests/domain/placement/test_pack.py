@@ -216,6 +216,13 @@ def test_names_lists_only_nodes_that_take_such_a_pod() -> None:
     assert "h-n" in {host[:3] for n in range(30, 90) for host in required(plan, n)}
 
 
+@pytest.mark.parametrize("count", [120, 110, 90])
+def test_where_few_nodes_stay_empty_a_list_has_more_of_the_plans(count: int) -> None:
+    plan = PackStrategy().plan(nodes(120), pods(count, 1, 16))
+    for number in range(count):
+        assert len(set(required(plan, number))) == 64
+
+
 def test_too_few_hosts_confine_nobody() -> None:
     few = [node(f"l{i:03d}", 16, 64) for i in range(12)]
     plan = PackStrategy().plan([*nodes(100), *few], pods(6, 12, 40))
@@ -232,9 +239,11 @@ def test_a_pod_that_waits_may_go_anywhere() -> None:
 def test_a_node_without_a_hostname_label_is_named_as_a_primary_only() -> None:
     plan = PackStrategy().plan(nodes(4, labels={}), pods(3, 1, 16))
     assert tiers(plan) == [(100, ["n000"])]
-    large = PackStrategy().plan(nodes(120, labels={}), pods(3, 1, 16))
+    large = PackStrategy().plan(nodes(200, labels={}), pods(3, 1, 16))
     assert packed(large).steering.level == "names"
     assert [shard.spare for shard in large.shards] == [(), (), ()]
+    assert packed(large).steering.hit_rate == 0.5
+    assert "predicted hit rate 50%" in packed(large).steering.reason
 
 
 def test_nominate_names_the_node_for_the_scheduler() -> None:

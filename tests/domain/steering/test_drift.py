@@ -15,6 +15,7 @@ from nightshift.domain.steering.drift import (
     Patience,
     add_wait,
     find_drift,
+    hold_room,
     plan_moves,
     plan_widening,
     sort_waiting,
@@ -101,6 +102,12 @@ def test_room_that_others_took_is_drift_for_those_that_come_last() -> None:
     assert lost.shard == S2
     assert lost.reason.startswith("n1: others took the room of its ")
     assert find_drift([], plans, demands, [replace(large, requested=SMALL)], NOW, {S1}) == ()
+
+
+def test_pods_on_their_way_keep_the_room_that_they_were_planned_for() -> None:
+    nodes = [Node(N1, SMALL), Node(N2, SMALL)]
+    held = hold_room(nodes, [(N1, SMALL), (NodeName("gone"), SMALL)])
+    assert held == [replace(nodes[0], requested=SMALL, pods=1), nodes[1]]
 
 
 def test_a_late_pod_is_drift_whatever_its_node_looks_like() -> None:

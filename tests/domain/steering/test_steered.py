@@ -57,6 +57,19 @@ def test_names_is_for_plans_of_every_pod_and_read_back_as_it_was_stored() -> Non
     assert all(shard.spare for shard in again.plan.shards)
 
 
+def test_a_pod_without_a_list_is_promised_no_more_than_its_preference_is_worth() -> None:
+    """Of 200 nodes the scheduler scores 100; the first three have no hostname label."""
+    names = [NodeName(f"n{number:03d}") for number in range(200)]
+    labels = [{HOSTNAME_LABEL: name} if i > 2 else {} for i, name in enumerate(names)]
+    many = [Node(name, ROOM, labels=own) for name, own in zip(names, labels, strict=True)]
+    pods = [ShardDemand(ShardName(f"s{number:03d}"), ROOM) for number in range(4)]
+    steered = make_plan("pack", SteeringChoice.AUTO, Granted(Rights()), many, pods)
+    certain = {one.shard: 1.0 if one.spare else 0.5 for one in steered.plan.shards}
+    assert sorted(certain.values()) == [0.5, 0.5, 0.5, 1.0]
+    assert steered.predicted == certain
+    assert steered.steering.hit_rate == pytest.approx(0.625)
+
+
 def test_some_of_the_next_best_nodes_are_kept_in_reserve() -> None:
     labels = plan(SteeringChoice.POOL).pool_labels
     assert sorted(labels.values()) == ["open", "open", "open", "reserve"]

@@ -19,7 +19,13 @@ from nightshift.domain.placement.pack_places import Telling, place_pods
 from nightshift.domain.placement.pack_shapes import Problem, build_problem
 from nightshift.domain.placement.pack_solve import Solution, solve, solve_rest
 from nightshift.domain.placement.pack_terms import Tiers, make_tiers
-from nightshift.domain.placement.plans import Packing, PlacementPlan, RankedNode, ShardDemand
+from nightshift.domain.placement.plans import (
+    Packing,
+    PlacementPlan,
+    RankedNode,
+    ShardDemand,
+    confined_share,
+)
 from nightshift.domain.placement.ranking import rank_nodes
 from nightshift.domain.placement.ratio import compute_ratio
 from nightshift.domain.placement.steering import Rights, Steering, SteeringChoice, choose_steering
@@ -62,6 +68,12 @@ class PackStrategy:
         steering = choose_steering(self.steering, len(batch.nodes), self.rights, pooled)
         tiers = make_tiers((*use.opened, *use.used), (*use.reserve, *use.others), batch.nodes)
         tell = Telling(batch, problem, use, tiers, steering.level)
+        shards = place_pods(batch, solution.filling.placed, use, tell)
+        if steering.level.confines:
+            share = confined_share(shards)
+            steering = choose_steering(
+                self.steering, len(batch.nodes), self.rights, pooled, confined=share
+            )
         packing = self._describe(solution, use, steering, tiers)
         return PlacementPlan(
             strategy=StrategyName.PACK,
@@ -69,7 +81,7 @@ class PackStrategy:
             ratio=compute_ratio(batch.total),
             reason=_reason(packing, use),
             ranking=_rank(batch, use),
-            shards=place_pods(batch, solution.filling.placed, use, tell),
+            shards=shards,
             packing=packing,
         )
 

@@ -8,7 +8,7 @@ from nightshift.domain.nodes import Node, describe_resources
 from nightshift.domain.placement.affinity import PoolValue, Tier
 from nightshift.domain.placement.pack_batches import Batch
 from nightshift.domain.placement.pack_nodes import NodeUse
-from nightshift.domain.placement.pack_shapes import Ints, Problem
+from nightshift.domain.placement.pack_shapes import Bools, Ints, Problem
 from nightshift.domain.placement.pack_terms import Tiers, make_tiers, prefer
 from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
 from nightshift.domain.placement.steering import SteeringLevel
@@ -49,6 +49,7 @@ class Telling:
     ) -> None:
         self._nodes = batch.nodes
         self._problem = problem
+        self._takes: Bools | None = None
         self._use = use
         self._tiers = tiers
         self._level = level
@@ -85,8 +86,10 @@ class Telling:
         """Give the tiers without the nodes that take no pod of the shape: no list is to be vain."""
         if shape not in self._tiers_of:
             use, problem = self._use, self._problem
-            takes = problem.takes(problem.welcome | problem.reluctant)[:, shape]
-            open_to = {self._nodes[i].name for i in takes.nonzero()[0].tolist()}
+            if self._takes is None:
+                self._takes = problem.takes(problem.welcome | problem.reluctant)
+            rows = self._takes[:, shape].nonzero()[0].tolist()
+            open_to = {self._nodes[i].name for i in rows}
             opened, reserve, spare = (
                 tuple(name for name in names if name in open_to)
                 for names in ((*use.opened, *use.used), (*use.reserve, *use.others), use.empty)

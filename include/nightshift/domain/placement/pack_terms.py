@@ -9,9 +9,9 @@ term.
 A tier is the pool's label where nodes carry it, else a list of host names. Lists are short, so
 that 100,000 pods stay small in etcd: every pod gets its own selection, spread over all.
 
-At the level ``names`` a pod must go to one of those hosts or of some spare ones, idle nodes that
-otherwise stay empty: then the scheduler looks at 64 nodes and no sample, and there is always room
-left for what drift drives from its node.
+At the level ``names`` a pod must go to one of those hosts or of some spare ones: then the scheduler
+looks at 64 nodes and no sample. Spare are idle nodes that otherwise stay empty, so that what drift
+drives from its node finds room; where there are too few of them, more nodes of the tiers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ RESERVE_WEIGHT = 6
 MAX_OPEN_HOSTS = 40
 MAX_RESERVE_HOSTS = MAX_HOSTS - MAX_OPEN_HOSTS
 _CONFINED = (32, 12)
-"""Hosts of the two tiers where pods are confined to hosts: a fifth of the list is left as spare."""
+"""Hosts of the two tiers where pods are confined to hosts: 19 of 64 are left as spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,13 @@ class Tiers:
         own = self.hosts.get(primary)
         if own is None:
             return ()
-        tiered = sum(len(tier.hosts) for tier in tiers if isinstance(tier, WeightedHosts))
-        spare = (own, *_spread(self.spare_hosts, own, MAX_HOSTS - tiered - 1, turn))
-        return spare if tiered + len(spare) >= MIN_REQUIRED_HOSTS else ()
+        told = {host for tier in tiers if isinstance(tier, WeightedHosts) for host in tier.hosts}
+        spare = [own]
+        for hosts in (self.spare_hosts, self.reserve_hosts, self.open_hosts):
+            room = MAX_HOSTS - len(told) - len(spare)
+            found = _spread(hosts, own, room + len(told), turn + 1)
+            spare += [host for host in found if host not in told][:room]
+        return tuple(spare) if len(told) + len(spare) >= MIN_REQUIRED_HOSTS else ()
 
     def labels(self) -> Mapping[NodeName, PoolValue]:
         """Say which node gets which value of the pool's label."""

@@ -119,6 +119,12 @@ class ShardPlacement:
         return shown
 
 
+def confined_share(shards: Sequence[ShardPlacement]) -> float:
+    """Say which part of the shards with a planned node may only go to hosts of a list; 0 to 1."""
+    planned = [shard for shard in shards if shard.primary is not None]
+    return sum(bool(shard.spare) for shard in planned) / len(planned) if planned else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Packing:
     """How well a batch was packed, and how the cluster is to be steered towards it.

@@ -104,6 +104,7 @@ def choose_steering(
     pool_nodes: int | None = None,
     *,
     packs: bool = True,
+    confined: float = 1.0,
 ) -> Steering:
     """Choose the level: ``auto`` is soft below 100 nodes, then the strongest that is possible.
 
@@ -111,6 +112,7 @@ def choose_steering(
     :param pool_nodes: how many of them would carry the pool label; None if not known yet.
     :param packs: the strategy gives every pod a node with room for it. One that only ranks names
         the same few nodes to all, to which pods must not be confined.
+    :param confined: of the pods that level ``names`` would confine, the share that gets a list.
     :raises SteeringImpossible: if a level was asked for by name that the cluster does not allow.
     """
     missing = _missing(rights, packs)
@@ -128,19 +130,23 @@ def choose_steering(
         why = f"{nodes} nodes: the scheduler scores {nodes_to_score(nodes)} of them for a pod"
         lacking = missing[SteeringLevel.POOL_NOMINATE]
         why += f"; a stronger level needs {lacking}" if lacking else ""
-    rate = predict_hit_rate(level, nodes, pool_nodes)
+    rate = predict_hit_rate(level, nodes, pool_nodes, confined)
     return Steering(level, rate, f"{level}: {why}; predicted hit rate {rate:.0%}")
 
 
-def predict_hit_rate(level: SteeringLevel, nodes: int, pool_nodes: int | None = None) -> float:
+def predict_hit_rate(
+    level: SteeringLevel, nodes: int, pool_nodes: int | None = None, confined: float = 1.0
+) -> float:
     """Predict which share of the pods meet their planned node, if nothing changes meanwhile.
 
     A pod meets it when it is among the nodes scored: k of all N, or of the pool's, since the walk
     goes on until k *feasible* nodes are found; so all hosts that a pod is confined to are scored,
     as k is at least 100. A nominated node is tried before any walk.
     """
-    if level.nominates or level.confines:
+    if level.nominates:
         return 1.0
+    if level.confines:
+        return confined + (1.0 - confined) * predict_hit_rate(SteeringLevel.SOFT, nodes)
     reachable = pool_nodes if level.pools and pool_nodes is not None else nodes
     if reachable <= 0:
         return 1.0

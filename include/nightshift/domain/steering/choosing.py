@@ -46,15 +46,18 @@ def choose_or_weaken(
     pool_nodes: int | None = None,
     *,
     packs: bool = True,
+    confined: float = 1.0,
 ) -> Steering:
     """Choose as ``choose_steering`` does; where it would refuse, take the next weaker level.
 
     :param nodes: all nodes of the cluster.
     :param pool_nodes: how many of them carry the pool's label; None if not known yet.
-    :param packs: as for ``choose_steering``.
+    :param packs: as for ``choose_steering``; so is ``confined``.
     """
     possible, why = find_possible(choice, nodes, granted.rights, packs=packs)
-    steering = choose_steering(possible, nodes, granted.rights, pool_nodes, packs=packs)
+    steering = choose_steering(
+        possible, nodes, granted.rights, pool_nodes, packs=packs, confined=confined
+    )
     if why:
         steering = replace(steering, reason=f"{why}. Meanwhile {steering.reason}")
     if choice is SteeringChoice.SOFT or (choice is SteeringChoice.AUTO and nodes < SAMPLED_FROM):

@@ -14,6 +14,7 @@ from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node, describe_resources, has_room, why_closed
 from nightshift.domain.placement.affinity import PoolValue
 from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
+from nightshift.domain.resources import Resources
 from nightshift.domain.steering.scanpods import MAX_NOMINATIONS, ScanPod
 
 
@@ -87,11 +88,13 @@ def find_drift(
 ) -> tuple[Drift, ...]:
     """List shards that are not bound and whose plan does not hold any more.
 
-    All that was promised has room at once, beside the pods of the batch that have started. So a
-    node where it has not, each shard counted in its turn, was taken by somebody else. Of others a
-    full node says nothing: it may be full of our own pods, which end.
+    All that a packed plan promises has room at once, beside the pods of the batch that exist. A
+    node where it has not any more, each shard counted in its turn, was taken by others: pods of
+    somebody else, or some of ours that missed their node. Of shards to which nothing was promised
+    a full node says nothing: it may be full of our own pods, which end.
 
     :param placements: of every shard that is not bound, in the order in which they are to start.
+    :param snapshot: pods on their way are counted in it, see ``hold_room``.
     :param promised: shards that should meet their planned node with certainty.
     """
     waiting = {pod.shard: pod for pod in late}
@@ -112,6 +115,21 @@ def find_drift(
                 why = f"{node.name}: others took the room of its {describe_resources(request)}"
                 found.append(Drift(shard, why))
     return tuple(found)
+
+
+def hold_room(
+    snapshot: Sequence[Node], on_their_way: Iterable[tuple[NodeName, Resources]]
+) -> list[Node]:
+    """Count pods that exist but are not bound, on the nodes that they are meant for.
+
+    Why: a snapshot counts pods that have a node or a nomination. Without these their room would be
+    given away, and the next look would find it taken.
+    """
+    nodes = {node.name: node for node in snapshot}
+    for name, request in on_their_way:
+        if node := nodes.get(name):
+            nodes[name] = replace(node, requested=node.requested + request, pods=node.pods + 1)
+    return list(nodes.values())
 
 
 def add_wait(demand: ShardDemand, pod: ScanPod | None, now: dt.datetime) -> ShardDemand:

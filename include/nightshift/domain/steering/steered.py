@@ -13,8 +13,19 @@ from nightshift.domain.ids import NodeName, ShardName
 from nightshift.domain.nodes import Node, has_room
 from nightshift.domain.placement.affinity import PoolValue
 from nightshift.domain.placement.names import StrategyName
-from nightshift.domain.placement.plans import PlacementPlan, ShardDemand, ShardPlacement
-from nightshift.domain.placement.steering import Rights, Steering, SteeringChoice, SteeringLevel
+from nightshift.domain.placement.plans import (
+    PlacementPlan,
+    ShardDemand,
+    ShardPlacement,
+    confined_share,
+)
+from nightshift.domain.placement.steering import (
+    Rights,
+    Steering,
+    SteeringChoice,
+    SteeringLevel,
+    predict_hit_rate,
+)
 from nightshift.domain.placement.strategies import strategy_by_name
 from nightshift.domain.placement.waves import WaveOrder
 from nightshift.domain.steering.choosing import Granted, choose_or_weaken, find_possible
@@ -104,8 +115,11 @@ def steer_plan(
         labels = choose_pool(plan) if level.pools else {}
         shards = tuple(_steer(shard, level, bool(labels)) for shard in plan.shards)
         plan = replace(plan, shards=shards)
-    steering = choose_or_weaken(choice, len(snapshot), granted, len(labels) or None, packs=packs)
-    predicted = predict_hits(plan, steering.hit_rate, snapshot, demands)
+    steering = choose_or_weaken(
+        choice, len(snapshot), granted, len(labels) or None,
+        packs=packs, confined=confined_share(plan.shards),
+    )  # fmt: skip
+    predicted = predict_hits(plan, steering, snapshot, demands)
     return SteeredPlan(plan, steering, MappingProxyType(dict(labels)), MappingProxyType(predicted))
 
 
@@ -123,17 +137,24 @@ def choose_pool(plan: PlacementPlan) -> dict[NodeName, PoolValue]:
 
 
 def predict_hits(
-    plan: PlacementPlan, rate: float, snapshot: Sequence[Node], demands: Sequence[ShardDemand]
+    plan: PlacementPlan,
+    steering: Steering,
+    snapshot: Sequence[Node],
+    demands: Sequence[ShardDemand],
 ) -> dict[ShardName, float]:
     """Predict for each shard whose planned node has room for it that it goes there.
 
-    Shards are counted in their order, each on its planned node.
+    Shards are counted in their order, each on its planned node. Where pods are confined to hosts
+    those with a list are certain, and those without have their preferences only.
     """
     nodes = {node.name: node for node in snapshot}
+    confines = steering.level.confines
+    soft = predict_hit_rate(SteeringLevel.SOFT, len(nodes))
     predicted = {}
     for shard, demand in zip(plan.shards, demands, strict=True):
         node = nodes.get(shard.primary) if shard.primary is not None else None
         if node is not None and has_room(node, demand.request):
+            rate = (1.0 if shard.spare else soft) if confines else steering.hit_rate
             predicted[shard.shard] = rate
             requested = node.requested + demand.request
             nodes[node.name] = replace(node, requested=requested, pods=node.pods + 1)

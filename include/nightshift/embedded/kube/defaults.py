@@ -226,8 +226,8 @@ def _network_policy(obj: Object) -> None:
 def _node(obj: Object) -> None:
     _spec(obj)
     status = obj.get("status") or {}
-    if "capacity" in status:
-        status.setdefault("allocatable", dict(status["capacity"]))
+    if status.get("capacity") and status.get("allocatable") is None:
+        status["allocatable"] = dict(status["capacity"])
 
 
 _FILLERS: dict[str, Callable[[Object], None]] = {

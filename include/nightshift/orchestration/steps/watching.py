@@ -7,34 +7,34 @@ lets them. A watcher that is started anew goes on from what is stored.
 
 import datetime as dt
 import logging
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nightshift.clock import Clock, monotonic_seconds
 from nightshift.cluster.nodes import read_snapshot
 from nightshift.cluster.pool import add_to_pool, list_pool
 from nightshift.cluster.scanpods import list_scan_pods, move_nomination, open_gate
 from nightshift.domain.ids import NodeName, ShardName
-from nightshift.domain.kubejson import as_mapping
-from nightshift.domain.placement.plans import ShardDemand, ShardPlacement
+from nightshift.domain.placement.names import StrategyName
+from nightshift.domain.placement.plans import ShardPlacement
 from nightshift.domain.placement.steering import SteeringLevel
 from nightshift.domain.steering.drift import (
     Drift,
     Patience,
     Waiting,
-    add_wait,
     find_drift,
+    hold_room,
     plan_moves,
     plan_widening,
     sort_waiting,
 )
 from nightshift.domain.steering.scanpods import ScanPod
 from nightshift.domain.steering.steered import SteeredPlan, plan_rest
-from nightshift.domain.steering.stored import parse_demand, parse_placement
 from nightshift.errors import CapacityImpossible, NightshiftError, NotFound
 from nightshift.orchestration.steps.connections import Night, connected
 from nightshift.orchestration.steps.ranking import scan_tolerations
 from nightshift.orchestration.steps.steering import scan_pod_labels
+from nightshift.orchestration.steps.unbound import Unbound, on_their_way, read_unbound
 from nightshift.settings import Settings
 from nightshift.store.engines import transaction
 from nightshift.store.placements import (
@@ -44,7 +44,7 @@ from nightshift.store.placements import (
     read_placement,
     read_shard_plans,
 )
-from nightshift.store.records import BatchId, ShardPlan
+from nightshift.store.records import BatchId
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Memory:
     """What a watcher remembers from look to look; a new one only plans somewhat too early.
 
     :param next_plan: by the clock that never jumps: no other plan before.
-    :param pause: after a plan that changed nothing, doubled each time.
+    :param pause: after drift that no plan could do anything about, doubled each time.
     """
 
     next_plan: float = 0.0
@@ -83,20 +83,6 @@ class Look:
     moved: int = 0
     widened: int = 0
     lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """The shards that are not bound: those with a late pod first, then as they are to start.
-
-    :param started: have a late pod.
-    :param promised: should meet their planned node with certainty.
-    """
-
-    demands: tuple[ShardDemand, ...]
-    placements: Mapping[ShardName, ShardPlacement]
-    started: frozenset[str]
-    promised: frozenset[ShardName]
 
 
 def look(settings: Settings, batch: int, memory: Memory, now: Clock) -> Look:
@@ -123,10 +109,12 @@ def look(settings: Settings, batch: int, memory: Memory, now: Clock) -> Look:
 
 
 def _pace(memory: Memory, clock: float, took: float, first: float, done: Look) -> None:
-    changed = done.replanned + done.moved + done.widened
-    memory.pause = first if changed else min(max(first, 2 * memory.pause), LONGEST_PAUSE_SECONDS)
-    memory.next_plan = clock + max(memory.pause, _SHARE * took)
-    memory.next_nodes = clock + max(NODE_LOOK_SECONDS, _SHARE * took)
+    found, changed = bool(done.lines), done.replanned + done.moved + done.widened
+    in_vain = min(max(first, 2 * memory.pause), LONGEST_PAUSE_SECONDS)
+    memory.pause = (first if changed else in_vain) if found else 0.0
+    rest = max(memory.pause, _SHARE * took)
+    memory.next_plan = clock + rest
+    memory.next_nodes = clock + max(NODE_LOOK_SECONDS, rest)
 
 
 def _free(night: Night, batch: int, stuck: Sequence[ScanPod], now: dt.datetime) -> tuple[str, ...]:
@@ -169,9 +157,15 @@ def _plan_rest(night: Night, batch: int, waiting: Waiting, now: dt.datetime) -> 
         return Look()
     snapshot = read_snapshot(night.cluster, {pod.name for pod in waiting.late})
     pods = list_scan_pods(night.cluster, scan_pod_labels(batch))  # after it: none is counted twice
-    rest = _read_rest(plans, waiting, {pod.shard for pod in pods}, night.settings, now)
+    late = {pod.name for pod in waiting.late}
+    snapshot = hold_room(snapshot, on_their_way(plans, [p for p in pods if p.name not in late]))
+    packed = placement.get("strategy") == StrategyName.PACK
+    rest = read_unbound(
+        plans, waiting, {pod.shard for pod in pods}, scan_tolerations(night.settings), now
+    )
     by_shard = {demand.shard: demand for demand in rest.demands}
-    drift = find_drift(waiting.late, rest.placements, by_shard, snapshot, now, rest.promised)
+    promised = rest.promised if packed else ()
+    drift = find_drift(waiting.late, rest.placements, by_shard, snapshot, now, promised)
     if not drift:
         return Look()
     level = SteeringLevel((placement.get("steering") or {}).get("level", "soft"))
@@ -195,54 +189,22 @@ def _nodes_of(pods: Sequence[ScanPod]) -> frozenset[NodeName]:
     return frozenset(NodeName(name) for name in at_work)
 
 
-def _read_rest(
-    plans: Sequence[ShardPlan],
-    waiting: Waiting,
-    made: Container[str],
-    settings: Settings,
-    now: dt.datetime,
-) -> _Rest:
-    late = {pod.shard: pod for pod in waiting.late}
-    unstarted = [plan for plan in plans if not plan.pod and plan.name not in made]
-    unstarted.sort(key=lambda plan: int(plan.plan.get("position", 0)))
-    rest = [*(plan for plan in plans if plan.name in late), *unstarted]
-    tolerations = scan_tolerations(settings)
-    return _Rest(
-        demands=tuple(
-            add_wait(
-                parse_demand(p.name, as_mapping(p.plan.get("demand"), "demand"), tolerations),
-                late.get(p.name),
-                now,
-            )
-            for p in rest
-        ),
-        placements={
-            p.name: parse_placement(as_mapping(p.plan.get("placement"), "placement")) for p in rest
-        },
-        started=frozenset(late),
-        promised=frozenset(p.name for p in unstarted if p.plan.get("predicted") == 1.0),
-    )
-
-
 def _apply(
-    night: Night, batch: BatchId, rest: _Rest, waiting: Waiting, steered: SteeredPlan
+    night: Night, batch: BatchId, rest: Unbound, waiting: Waiting, steered: SteeredPlan
 ) -> Look:
     """Carry a new plan out: nominations, then the pool, whose labels wake pods, then the store."""
     new = {placement.shard: placement for placement in steered.plan.shards}
     lines: list[str] = []
     moved = _move(night, waiting, new, lines) if steered.steering.level.nominates else set()
     widened = _widen(night, batch, steered, lines)
-    freed = {ShardName(s) for s in rest.started if rest.placements[ShardName(s)].spare}
-    new |= {shard: replace(new[shard], spare=()) for shard in freed}  # its next try goes anywhere
     changed = {
-        shard: placement
+        shard: (placement, steered.predicted.get(shard))
         for shard, placement in new.items()
-        if (shard in moved | freed or shard not in rest.started)
-        and placement != rest.placements[shard]
+        if (shard in moved or shard not in rest.started) and placement != rest.placements[shard]
     }
+    changed |= rest.without_lists()
     with transaction(night.writer) as connection:
-        for shard, placement in changed.items():
-            predicted = steered.predicted.get(shard)
+        for shard, (placement, predicted) in changed.items():
             change_placement(connection, batch, shard, placement.to_json(), predicted)
     return Look(replanned=len(changed), moved=len(moved), widened=widened, lines=tuple(lines))
 
