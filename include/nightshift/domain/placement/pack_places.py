@@ -53,6 +53,7 @@ class Telling:
         self._use = use
         self._tiers = tiers
         self._level = level
+        self._confines = level.confines
         self._known: dict[tuple[NodeName, int], partial[ShardPlacement]] = {}
         self._tiers_of: dict[int, Tiers] = {}
 
@@ -63,14 +64,13 @@ class Telling:
             reason = f"no node has room for {asked} beside the others now: it will wait"
             lower = self._lower(self._tiers, None)
             return ShardPlacement(demand.shard, reason, tiers=lower, waits=True)
-        key = (name, shape if self._level.confines else 0)
+        key = (name, shape if self._confines else 0)
         if key not in self._known:
             self._known[key] = self._prepare(*key)
         return self._known[key](demand.shard)
 
     def _prepare(self, name: NodeName, shape: int) -> partial[ShardPlacement]:
-        confines = self._level.confines
-        tiers = self._reachable(shape) if confines else self._tiers
+        tiers = self._reachable(shape) if self._confines else self._tiers
         lower = self._lower(tiers, name)
         return partial(
             ShardPlacement,
@@ -78,7 +78,7 @@ class Telling:
             terms=prefer(name),
             tiers=lower,
             pool=_POOL if self._level.pools else (),
-            spare=tiers.confine(name, lower, self._use.places[name]) if confines else (),
+            spare=tiers.confine(name, lower, self._use.places[name]) if self._confines else (),
             nominated=name if self._level.nominates else None,
         )
 

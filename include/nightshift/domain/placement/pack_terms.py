@@ -89,6 +89,8 @@ class Tiers:
         spare = [own]
         for hosts in (self.spare_hosts, self.reserve_hosts, self.open_hosts):
             room = MAX_HOSTS - len(told) - len(spare)
+            if not room:
+                break
             found = _spread(hosts, own, room + len(told), turn + 1)
             spare += [host for host in found if host not in told][:room]
         return tuple(spare) if len(told) + len(spare) >= MIN_REQUIRED_HOSTS else ()
